@@ -1,0 +1,95 @@
+/**
+ * A WebSocket server, as the engine needs it: two implementations (uws.ts, ws.ts), one behaviour, one contract suite.
+ */
+
+/** Facts of an upgrade or plain request, copied: valid for ever. Header names are lower case. */
+export interface RequestHead {
+  readonly method: string;
+  /** Path without query. */
+  readonly path: string;
+  readonly query: string;
+  header(name: string): string | undefined;
+  /** How often a header was sent (Host must be once). -1 when the backend cannot tell. */
+  readonly hosts: number;
+  /** The peer's address as text, IPv4-mapped IPv6 in IPv4 form. */
+  readonly address: string;
+}
+
+export type UpgradeVerdict =
+  | { readonly accept: true; readonly protocol?: string; readonly user: unknown }
+  | { readonly accept: false; readonly reply: HttpReply };
+
+export interface HttpReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+}
+
+/** What became of a send. There is no "dropped": a backend that would drop is a bug and throws. */
+export type SendStatus = 'sent' | 'buffered' | 'closed';
+
+/** One client's socket. After close every method is a no-op ('closed', 0): a stale handle is harmless. */
+export interface Connection {
+  /** What accept attached. */
+  user: unknown;
+  /**
+   * One whole message. Owns nothing after it returns: bytes that cannot be written now are copied. `bytes` may lie in shared memory.
+   * Any size: frames of 16 KiB and more are made safe by the backend.
+   */
+  send(bytes: Uint8Array, binary: boolean): SendStatus;
+  /** Bytes queued behind back-pressure. */
+  buffered(): number;
+  /** Runs `write` with writes joined into few syscalls. */
+  cork(write: () => void): void;
+  ping(): void;
+  /** Close frame, then the socket when the peer answered or after a short wait. Reason at most 123 bytes. */
+  close(code: number, reason: string): void;
+  /** Drops the socket now. */
+  terminate(): void;
+  readonly open: boolean;
+}
+
+/** All handlers are called on main; a throw in one is caught, counted (`fault`), and closes that session with 1011 (or answers 500). */
+export interface BackendHandlers {
+  /** May answer later (asynchronous authentication); the client may leave meanwhile. */
+  upgrade(head: RequestHead): UpgradeVerdict | Promise<UpgradeVerdict>;
+  open(connection: Connection): void;
+  /** `bytes` are borrowed until return. A text message is valid UTF-8. */
+  message(connection: Connection, bytes: Uint8Array, binary: boolean): void;
+  /** Back-pressure fell: `buffered()` is smaller than before. */
+  drain(connection: Connection): void;
+  /** Any sign of life other than a message: ping or pong. */
+  alive(connection: Connection): void;
+  /** Last call for the connection. 1006 = no close frame. */
+  close(connection: Connection, code: number, reason: string): void;
+  /** Plain HTTP. `body` is what came, at most `bodyBytesMax` (else 413 was answered). */
+  http(head: RequestHead, body: Uint8Array): HttpReply | Promise<HttpReply>;
+  fault(error: unknown, where: string): void;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 = any free one. */
+  readonly port: number;
+  readonly messageBytesMax: number;
+  /** Most body bytes of a plain request. */
+  readonly bodyBytesMax: number;
+  /** Share the port with other processes on purpose. Otherwise taken = MILLRACE_PORT_TAKEN. */
+  readonly reusePort: boolean;
+}
+
+export interface Backend {
+  readonly name: 'uws' | 'ws';
+  readonly version: string;
+  /** Throws MILLRACE_PORT_TAKEN or MILLRACE_LISTEN_FAILED. */
+  listen(options: ListenOptions, handlers: BackendHandlers): Promise<Listening>;
+}
+
+export interface Listening {
+  readonly host: string;
+  readonly port: number;
+  /** No new connections; open ones stay. Idempotent. */
+  unlisten(): void;
+  /** Drops what is still open and frees the port. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,177 @@
+/**
+ * What memory/ promises to the threads, as types. `layout.ts` says where the words lie; ring.ts, slab.ts,
+ * cells.ts, counters.ts, signal.ts and ledger.ts keep these promises.
+ */
+
+/** Memory that several threads see. Outside memory/ it is only passed on, never looked into. */
+export type SharedBytes = SharedArrayBuffer;
+
+/** A record's header, as plain numbers. One object is reused: copy what you keep. */
+export interface RecordHeader {
+  length: number;
+  kind: number;
+  flags: number;
+  slot: number;
+  generation: number;
+  stream: number;
+  sequence: number;
+  aux0: number;
+  aux1: number;
+}
+
+/** The writing end of a ring. One thread, one owner. */
+export interface RingProducer {
+  /** Largest payload one record can have (a quarter of the capacity). Larger ones go through the slab. */
+  readonly payloadBytesMax: number;
+  /** Payload bytes that `reserve` would give now. A hint: it only grows until this thread writes. */
+  free(): number;
+  /**
+   * Borrow space for a payload of up to `max` bytes, or undefined when it is not free now (then `starved` is set and the
+   * consumer will ring back). The view lies in shared memory: write bytes, never decode or keep it. Void after `commit`.
+   */
+  reserve(max: number): Uint8Array | undefined;
+  /** Publishes the reserved record with its actual length (0 is legal) and wakes the reader if it said it sleeps. */
+  commit(header: Readonly<RecordHeader>): void;
+  /** Forgets the reservation. */
+  abandon(): void;
+  /** reserve + copy + commit. False when there is no space. */
+  write(header: Readonly<RecordHeader>, payload: Uint8Array): boolean;
+  /** Rings the reader's bell once for everything committed since the last flush, if the reader sleeps. */
+  flush(): void;
+}
+
+/** The reading end of a ring. */
+export interface RingConsumer {
+  /**
+   * Hands out at most `most` records in order. `payload` is a view of shared memory that is valid until the callback returns:
+   * pass it to a socket or copy it; NEVER to a text decoder (a decode of memory another thread may write segfaults Node 20).
+   * The space is given back after the last callback of the call, by one store, or earlier when a quarter of the ring is read.
+   * Returns how many were handed out. A throw in the callback still frees what was read, then propagates.
+   */
+  drain(most: number, each: (header: RecordHeader, payload: Uint8Array) => void): number;
+  /**
+   * As `drain`, in two steps, for a reader that regroups a batch before use: the views of all records of the batch stay valid
+   * until `release()`.
+   */
+  take(most: number, each: (header: RecordHeader, payload: Uint8Array) => void): number;
+  release(): void;
+  /** True when a record is waiting. */
+  ready(): boolean;
+  /**
+   * Says "I sleep": true when nothing came in between and the next commit will ring the bell; false when a record is already
+   * there (drain again).
+   */
+  sleep(): boolean;
+  /** Says "I am awake": no bells needed. */
+  wake(): void;
+}
+
+/** A bell between two threads. Over a MessagePort in the engine; a callback in the one-thread simulation. */
+export interface Bell {
+  ring(): void;
+}
+
+/** A shared slab for payloads too large for a ring record: 64 KiB blocks, claimed by any thread, freed by whoever consumes. */
+export interface Slab {
+  readonly bytes: number;
+  /** Claims space for `length` bytes in `owner`'s name (thread row generation), or undefined when there is none now. */
+  claim(length: number, owner: number): Ticket | undefined;
+  /** A view of the claimed bytes. Same rules as a ring payload. */
+  view(ticket: Ticket): Uint8Array;
+  /** Gives the blocks back. Once. */
+  free(ticket: Ticket): void;
+  /** Frees everything still claimed in the name of a dead thread's generation. Returns the blocks freed. */
+  sweep(owner: number): number;
+  /** Blocks claimed now. */
+  taken(): number;
+}
+
+/** Names a claimed piece of the slab: fits one 32-bit word (first block) and one more (length). */
+export interface Ticket {
+  readonly block: number;
+  readonly length: number;
+}
+
+/** Shared rows of the sessions: credit and generation. */
+export interface SessionCells {
+  readonly sessionsMax: number;
+  /** main: the slot now belongs to this generation, with `limit` bytes of credit. */
+  open(slot: number, generation: number, creditBytes: number): void;
+  /** main: nobody may write to the slot. */
+  close(slot: number): void;
+  /** worker: does this generation still hold the slot? */
+  holds(slot: number, generation: number): boolean;
+  /** worker: bytes that may still be put into rings for the slot; may be negative by one frame. */
+  credit(slot: number): number;
+  /** worker: `bytes` went into a ring for the slot. */
+  spend(slot: number, bytes: number): void;
+  /**
+   * main: `taken` (free-running, all bytes it took out of rings for the slot) and `buffered` (in the socket now) decide
+   * the new limit. True when a worker waits and should get a `credit` record.
+   */
+  grant(slot: number, taken: number, buffered: number, watermark: number): boolean;
+  /** worker: I have something for this session and no credit. True when credit came meanwhile. */
+  await(slot: number): boolean;
+}
+
+/** Rows of the threads: who lives. */
+export interface ThreadCells {
+  generation(row: number): number;
+  /** main: a new incarnation takes the row. Returns its generation. */
+  renew(row: number): number;
+  state(row: number): number;
+  setState(row: number, state: number): void;
+  /** The thread itself: one more turn. */
+  beat(row: number): void;
+  beats(row: number): number;
+  inCodec(row: number): boolean;
+  setInCodec(row: number, inside: boolean): void;
+}
+
+/** The upstream table (board): written by the coordinator, read by everyone. */
+export interface UpstreamTable {
+  readonly upstreamsMax: number;
+  readonly workersMax: number;
+  epoch(): number;
+  /** coordinator: publishes what it changed. */
+  bump(): void;
+  /** Plain read of a word of an upstream's row (`UpstreamWord`). */
+  get(upstream: number, word: number): number;
+  set(upstream: number, word: number, value: number): void;
+  /** Next value of the shared round-robin cursor. */
+  turn(): number;
+  /** Streams running at an upstream, over all workers. */
+  inFlight(upstream: number): number;
+  weight(upstream: number): number;
+  /** worker: a stream starts / ends at an upstream. */
+  acquire(upstream: number, worker: number): void;
+  release(upstream: number, worker: number, succeeded: boolean): void;
+  /** Reads a word of the (upstream, worker) row (`ShareWord`). */
+  share(upstream: number, worker: number, word: number): number;
+  /** worker: a new incarnation takes its rows. coordinator/main: a dead worker's rows are zeroed once, if still of that generation. */
+  claim(worker: number, generation: number): void;
+  reclaim(worker: number, generation: number): boolean;
+}
+
+/** Counts of one thread: plain numbers in its own block, read by main at scrape. */
+export interface CounterBlock {
+  /** Adds to the counter at an index that `observe/metrics` resolved once. */
+  add(index: number, n?: number): void;
+  set(index: number, value: number): void;
+  get(index: number): number;
+  /** Puts a value into a histogram: `index` is its first bucket, `bounds` its upper bounds. */
+  observe(index: number, bounds: Float64Array, value: number): void;
+}
+
+/** What the ledger keeps account of. */
+export const ledgerAccounts = ['rings', 'outbox', 'replay', 'history', 'retained'] as const;
+export type LedgerAccount = (typeof ledgerAccounts)[number];
+
+/** One account of all bytes held for clients, over all threads. */
+export interface Ledger {
+  /** Books bytes; false (and nothing booked) when the total would pass the bound. */
+  take(account: LedgerAccount, bytes: number): boolean;
+  give(account: LedgerAccount, bytes: number): void;
+  held(account: LedgerAccount): number;
+  total(): number;
+}

@@ -1,0 +1,200 @@
+/**
+ * Every metric: name, kind, help, labels. Indexes into a thread's counter block follow from the table and from the
+ * dimensions of this run (upstreams, error codes), so that counting is an addition to a typed array. docs/METRICS.md is made from it.
+ */
+import { codes } from '../errors.ts';
+import type { Options } from '../options/schema.ts';
+import { dialectNames } from '../options/schema.ts';
+import { stages } from '../stages.ts';
+
+/** What a label may say: closed lists only, so that the number of series is known at start. */
+export type Dimension = 'stage' | 'dialect' | 'upstream' | 'code' | 'direction' | 'outcome';
+
+export interface Metric {
+  readonly kind: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  readonly labels: readonly Dimension[];
+  readonly buckets?: readonly number[];
+}
+
+const seconds = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+];
+
+export const metrics = {
+  // The guide's five.
+  websocket_connections_total: { kind: 'gauge', help: 'Sessions open now.', labels: [] },
+  websocket_messages_sent_total: { kind: 'counter', help: 'Messages sent to clients.', labels: [] },
+  websocket_messages_received_total: {
+    kind: 'counter',
+    help: 'Messages received from clients.',
+    labels: [],
+  },
+  websocket_latency_seconds: {
+    kind: 'histogram',
+    help: 'From a request to its first delta at the socket.',
+    labels: [],
+    buckets: seconds,
+  },
+  websocket_errors_total: { kind: 'counter', help: 'Errors of any kind.', labels: [] },
+  // Ours.
+  millrace_sessions_opened_total: {
+    kind: 'counter',
+    help: 'Sessions accepted.',
+    labels: ['dialect'],
+  },
+  millrace_handshakes_refused_total: {
+    kind: 'counter',
+    help: 'Upgrades refused.',
+    labels: ['code'],
+  },
+  millrace_bytes_total: {
+    kind: 'counter',
+    help: 'Payload bytes of messages.',
+    labels: ['direction'],
+  },
+  millrace_stage_total: { kind: 'counter', help: 'Things a stage handled.', labels: ['stage'] },
+  millrace_errors_total: { kind: 'counter', help: 'Failures by code.', labels: ['code'] },
+  millrace_streams_started_total: {
+    kind: 'counter',
+    help: 'Streams started.',
+    labels: ['dialect'],
+  },
+  millrace_streams_ended_total: { kind: 'counter', help: 'Streams ended.', labels: ['outcome'] },
+  millrace_streams_running: { kind: 'gauge', help: 'Streams running now.', labels: [] },
+  millrace_first_delta_seconds: {
+    kind: 'histogram',
+    help: 'From the attempt to its first delta.',
+    labels: ['upstream'],
+    buckets: seconds,
+  },
+  millrace_stream_seconds: {
+    kind: 'histogram',
+    help: 'Length of a stream.',
+    labels: [],
+    buckets: seconds,
+  },
+  millrace_upstream_attempts_total: {
+    kind: 'counter',
+    help: 'Attempts at an upstream.',
+    labels: ['upstream'],
+  },
+  millrace_upstream_failures_total: {
+    kind: 'counter',
+    help: 'Attempts that failed.',
+    labels: ['upstream'],
+  },
+  millrace_failovers_total: {
+    kind: 'counter',
+    help: 'Moves to another upstream before the first delta.',
+    labels: [],
+  },
+  millrace_retry_budget_exhausted_total: {
+    kind: 'counter',
+    help: 'Retries not made because the budget was used up.',
+    labels: [],
+  },
+  millrace_deltas_total: { kind: 'counter', help: 'Deltas received from upstreams.', labels: [] },
+  millrace_deltas_coalesced_total: {
+    kind: 'counter',
+    help: 'Deltas that left merged into an earlier one.',
+    labels: [],
+  },
+  millrace_tokens_total: {
+    kind: 'counter',
+    help: 'Tokens reported by upstreams.',
+    labels: ['direction'],
+  },
+  millrace_scan_fallback_total: {
+    kind: 'counter',
+    help: 'Upstream events that needed a full JSON parse.',
+    labels: [],
+  },
+  millrace_ring_full_total: {
+    kind: 'counter',
+    help: 'Writes that had to wait for space in a ring.',
+    labels: [],
+  },
+  millrace_backpressure_total: {
+    kind: 'counter',
+    help: 'Times a stream was paused because its client reads slowly.',
+    labels: [],
+  },
+  millrace_slow_clients_total: {
+    kind: 'counter',
+    help: 'Sessions closed because the client did not read.',
+    labels: [],
+  },
+  millrace_sends_dropped_total: {
+    kind: 'counter',
+    help: 'Sends a backend dropped; a bug if ever above 0.',
+    labels: [],
+  },
+  millrace_workers_lost_total: {
+    kind: 'counter',
+    help: 'Worker threads lost and replaced.',
+    labels: [],
+  },
+  millrace_reruns_total: {
+    kind: 'counter',
+    help: 'Uncommitted requests run again after a worker was lost.',
+    labels: [],
+  },
+  millrace_held_bytes: { kind: 'gauge', help: 'Bytes held for clients.', labels: [] },
+} as const satisfies Record<string, Metric>;
+
+export type MetricName = keyof typeof metrics;
+
+export const directions = ['in', 'out'] as const;
+export const outcomes = ['finished', 'failed', 'cancelled'] as const;
+
+/** The label values of this run, in index order. */
+export type Dimensions = Readonly<Record<Dimension, readonly string[]>>;
+
+export function dimensionsOf(options: Options): Dimensions {
+  return {
+    stage: stages.map((s) => s.name),
+    dialect: dialectNames,
+    upstream: options.upstreams.map((u) => u.name),
+    code: codes,
+    direction: directions,
+    outcome: outcomes,
+  };
+}
+
+/** First index of every metric in a block, and the block's size in numbers. */
+export interface Schedule {
+  readonly size: number;
+  /** Index of a series: labels as positions in their dimension, in the order of the metric's labels. */
+  index(name: MetricName, ...labels: readonly number[]): number;
+  readonly dimensions: Dimensions;
+}
+
+/** A histogram takes buckets + 1 (over the last bound) + 1 (sum) numbers per series. */
+function width(metric: Metric): number {
+  return metric.kind === 'histogram' ? (metric.buckets?.length ?? 0) + 2 : 1;
+}
+
+export function schedule(dimensions: Dimensions): Schedule {
+  const first = new Map<string, number>();
+  let size = 0;
+  for (const [name, metric] of Object.entries(metrics) as [MetricName, Metric][]) {
+    first.set(name, size);
+    const series = metric.labels.reduce((n, label) => n * Math.max(1, dimensions[label].length), 1);
+    size += series * width(metric);
+  }
+  return {
+    size,
+    dimensions,
+    index(name, ...labels) {
+      const metric: Metric = metrics[name];
+      let series = 0;
+      for (const [at, label] of metric.labels.entries()) {
+        series = series * Math.max(1, dimensions[label].length) + (labels[at] ?? 0);
+      }
+      return (first.get(name) ?? 0) + series * width(metric);
+    },
+  };
+}
+
+export const latencyBounds = Float64Array.from(seconds);

@@ -1,0 +1,81 @@
+/**
+ * What threads tell each other outside the rings: one closed union per direction, a few messages per life or per stream.
+ * Everything here survives structuredClone; errors travel as WireError.
+ */
+import type { WireError } from '../errors.ts';
+import type { SharedBytes } from '../memory/contract.ts';
+import type { Options } from '../options/schema.ts';
+import type { Fact } from './facts.ts';
+
+/** The shared memory, as the engine made it: handed to every thread once. */
+export interface SharedHandles {
+  readonly sessions: SharedBytes;
+  readonly threads: SharedBytes;
+  readonly upstreams: SharedBytes;
+  readonly slab: SharedBytes;
+  readonly ledger: SharedBytes;
+  /** Counter blocks, one region per thread row. */
+  readonly counters: SharedBytes;
+}
+
+/** Start message of one worker incarnation (the piscina task's argument, with `port` in its transfer list). */
+export interface WorkerStart {
+  readonly worker: number;
+  readonly generation: number;
+  readonly options: Options;
+  readonly shared: SharedHandles;
+  /** main to worker / worker to main: this incarnation's own rings. */
+  readonly up: SharedBytes;
+  readonly down: SharedBytes;
+  readonly port: import('node:worker_threads').MessagePort;
+}
+
+export type ToWorker =
+  /** The bell of the up ring. */
+  { readonly type: 'bell' };
+
+export type FromWorker =
+  /** The bell of the down ring. */
+  | { readonly type: 'bell' }
+  | { readonly type: 'ready' }
+  | { readonly type: 'fact'; readonly fact: Fact }
+  | { readonly type: 'failed'; readonly error: WireError };
+
+export interface CoordinatorStart {
+  readonly generation: number;
+  readonly options: Options;
+  readonly shared: SharedHandles;
+}
+
+export type ToCoordinator =
+  /** Manual drain of an upstream, from the admin port. */
+  | {
+      readonly type: 'drain';
+      readonly upstream: string;
+      readonly drained: boolean;
+      readonly id: number;
+    }
+  /** Zero the rows of a dead worker (by generation, once). */
+  | { readonly type: 'reclaim'; readonly worker: number; readonly generation: number }
+  | { readonly type: 'stop' };
+
+export type FromCoordinator =
+  | { readonly type: 'ready' }
+  | { readonly type: 'fact'; readonly fact: Fact }
+  | { readonly type: 'answer'; readonly id: number; readonly error?: WireError }
+  | { readonly type: 'stopped' };
+
+/** What main tells a worker about a session, as JSON in a `sessionOpen` record. */
+export interface SessionFacts {
+  readonly dialect: string;
+  /** Hash of the key, or 'anonymous'. */
+  readonly principal: string;
+  readonly address: string;
+}
+
+/**
+ * In front of the client's bytes in a `message` record (little endian):
+ *   0  nonce, 16 bytes · 16 arrivedMs, float64 · 24 owner u16 · 26 owner generation u16 · 28 skip u32 · 32 tag u32 · 36 zero.
+ * `skip`: frames with a lower sequence number were already delivered by a worker that died; they are made again but not sent.
+ */
+export const MESSAGE_PROLOGUE_BYTES = 40;

@@ -1,0 +1,14 @@
+/** Who runs where: name, entry, how many. Thread rows in shared memory follow this order. */
+export const roster = {
+  main: { rows: 1, entry: undefined },
+  coordinator: { rows: 1, entry: 'coordinator/entry' },
+  worker: { rows: 'threads.workers', entry: 'worker/entry' },
+  jobs: { rows: 0, entry: 'worker/jobs' },
+  simulate: { rows: 0, entry: 'simulate/entry' },
+} as const;
+
+export const MAIN_ROW = 0;
+export const COORDINATOR_ROW = 1;
+/** Worker n has row WORKER_ROW + n. */
+export const WORKER_ROW = 2;
+export const WORKERS_MAX = 64;
