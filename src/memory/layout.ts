@@ -48,7 +48,7 @@ export const Kind = {
   /** Finish now: fail what runs, return from the resident task. */
   stop: 6,
   // down
-  /** One frame for the client, or one fragment of it (flags MORE / CONTINUED). */
+  /** One whole frame for the client. */
   frame: 16,
   /** The message needs no more: main forgets the retained bytes. No frame belongs to it. */
   settled: 17,
