@@ -37,8 +37,10 @@ export type ToWorker =
 export type FromWorker =
   /** The bell of the down ring. */
   | { readonly type: 'bell' }
-  | { readonly type: 'ready' }
+  /** `thread`: `threadNumber` of port.ts. */
+  | { readonly type: 'ready'; readonly thread: number }
   | { readonly type: 'fact'; readonly fact: Fact }
+  /** It could not start. */
   | { readonly type: 'failed'; readonly error: WireError };
 
 export interface CoordinatorStart {
