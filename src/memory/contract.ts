@@ -95,7 +95,10 @@ export interface Ticket {
 /** Shared rows of the sessions: credit and generation. */
 export interface SessionCells {
   readonly sessionsMax: number;
-  /** main: the slot now belongs to this generation, with `limit` bytes of credit. */
+  /**
+   * main: the slot now belongs to this generation. `sent` keeps running (a late record of the former session is still accounted);
+   * the limit becomes `sent` + `creditBytes`.
+   */
   open(slot: number, generation: number, creditBytes: number): void;
   /** main: nobody may write to the slot. */
   close(slot: number): void;
@@ -110,6 +113,8 @@ export interface SessionCells {
    * the new limit. True when a worker waits and should get a `credit` record.
    */
   grant(slot: number, taken: number, buffered: number, watermark: number): boolean;
+  /** main: free-running bytes put into rings for the slot. `open` does not reset it. */
+  sent(slot: number): number;
   /** worker: I have something for this session and no credit. True when credit came meanwhile. */
   await(slot: number): boolean;
 }

@@ -14,6 +14,8 @@ export interface Dialect {
   readonly name: string;
   /** What this session says and remembers. One per session, on the session's worker. */
   conversation(bounds: DialectBounds, models: ModelList): Conversation;
+  /** An error frame that belongs to no stream and no lane (main is overloaded, a limit was reached). */
+  complain(error: MillraceError): Uint8Array;
   /** Does the protocol take binary messages? */
   readonly binary: boolean;
 }

@@ -12,3 +12,8 @@ export const COORDINATOR_ROW = 1;
 /** Worker n has row WORKER_ROW + n. */
 export const WORKER_ROW = 2;
 export const WORKERS_MAX = 64;
+
+/** In whose name slab blocks are claimed: a thread's row and generation. Never 0. */
+export function slabOwner(row: number, generation: number): number {
+  return (row << 24) | (generation & 0xffffff) | 0;
+}
