@@ -1,0 +1,26 @@
+/** The real world behind the ports of policy/ports.ts: one per thread. The simulation has its own. */
+import { randomFillSync } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import type { Clock, Random, Ticker } from '../policy/ports.ts';
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+};
+
+export const systemRandom: Random = {
+  next: () => Math.random(),
+  fill: (bytes) => void randomFillSync(bytes),
+};
+
+export const systemTicker: Ticker = {
+  every(periodMs, tick) {
+    const timer = setInterval(tick, periodMs);
+    return () => clearInterval(timer);
+  },
+  soon: (task) => void setImmediate(task),
+  after(ms, task) {
+    const timer = setTimeout(task, ms);
+    return () => clearTimeout(timer);
+  },
+};
