@@ -1,0 +1,116 @@
+/**
+ * What a request does after a failed attempt, before its first delta. Pure: told what is usable now, it answers where to go,
+ * how long to wait, or that it is over.
+ *
+ *   round 0:  A fails ─▶ B at once ─▶ C at once ─▶ all tried: jittered wait ─▶ round 1: any of them again …
+ *
+ * Bounded three ways: attempts, one deadline over all of them, and (outside, RetryBudget) retries of all requests together.
+ */
+import { fullJitterMs } from './backoff.ts';
+
+export interface RetryRules {
+  /** Attempts after the first. */
+  readonly maxRetries: number;
+  readonly retryDelayMs: number;
+}
+
+export type Next =
+  | { readonly kind: 'go'; readonly among: readonly number[] }
+  /** Ask again at this time. */
+  | { readonly kind: 'wait'; readonly untilMs: number }
+  | { readonly kind: 'give-up'; readonly why: 'attempts' | 'deadline' | 'none' };
+
+const NONE_LEFT = { kind: 'give-up', why: 'none' } as const;
+
+export class Attempts {
+  readonly #rules: RetryRules;
+  /** Failed in this round, and when the upstream itself said it may be asked again. */
+  readonly #tried = new Map<number, number>();
+  #made = 0;
+  #round = 0;
+  #resumeMs = 0;
+
+  constructor(rules: RetryRules) {
+    this.#rules = rules;
+  }
+
+  /** Attempts begun so far. */
+  get made(): number {
+    return this.#made;
+  }
+
+  /** `usable`: upstreams that could take a stream now. `chance` is uniform in [0, 1). */
+  next(usable: readonly number[], nowMs: number, deadlineMs: number, chance: number): Next {
+    if (this.#made > this.#rules.maxRetries) return { kind: 'give-up', why: 'attempts' };
+    if (nowMs >= deadlineMs) return { kind: 'give-up', why: 'deadline' };
+    if (this.#resumeMs > 0 && nowMs >= this.#resumeMs) this.#again(nowMs);
+    const among = usable.filter((upstream) => !this.#tried.has(upstream));
+    if (among.length > 0) return { kind: 'go', among };
+    if (this.#made === 0 || this.#round > this.#rules.maxRetries) return NONE_LEFT;
+    return this.#wait(usable, nowMs, deadlineMs, chance);
+  }
+
+  /** An attempt at this upstream begins. */
+  begin(): void {
+    this.#made += 1;
+  }
+
+  /** It failed; the upstream is not asked again in this round, nor before `floorMs` (its Retry-After). */
+  failed(upstream: number, floorMs = 0): void {
+    this.#tried.set(upstream, floorMs);
+  }
+
+  #again(nowMs: number): void {
+    this.#resumeMs = 0;
+    this.#round += 1;
+    for (const [upstream, floorMs] of this.#tried) {
+      if (floorMs <= nowMs) this.#tried.delete(upstream);
+    }
+  }
+
+  #wait(usable: readonly number[], nowMs: number, deadlineMs: number, chance: number): Next {
+    if (this.#resumeMs > nowMs) return { kind: 'wait', untilMs: this.#resumeMs };
+    // Whoever named a time may be unusable just because of it: it counts as soon as that time has come.
+    let soonestMs = Infinity;
+    for (const [upstream, floorMs] of this.#tried) {
+      if (floorMs > nowMs || usable.includes(upstream)) soonestMs = Math.min(soonestMs, floorMs);
+    }
+    if (soonestMs === Infinity) return NONE_LEFT;
+    const jitterMs = fullJitterMs(this.#rules.retryDelayMs, this.#round, chance);
+    const untilMs = Math.max(nowMs + jitterMs, soonestMs);
+    if (untilMs >= deadlineMs) return { kind: 'give-up', why: 'deadline' };
+    this.#resumeMs = Math.max(untilMs, Number.MIN_VALUE);
+    return { kind: 'wait', untilMs: this.#resumeMs };
+  }
+}
+
+/**
+ * Keeps retries a small share of the load, so that a failing upstream does not get its load multiplied. A retry runs until it
+ * commits or fails. An attempt that never left the process (refused, connect timeout) costs the upstream nothing: its successor is free.
+ */
+export class RetryBudget {
+  readonly #share: number;
+  readonly #floor: number;
+  #running = 0;
+
+  constructor(share: number, floor: number) {
+    this.#share = share;
+    this.#floor = floor;
+  }
+
+  /** Retries running now. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Takes a place among `streams` running streams. False: none is free. */
+  take(streams: number): boolean {
+    if (this.#running >= Math.max(this.#floor, Math.floor(this.#share * streams))) return false;
+    this.#running += 1;
+    return true;
+  }
+
+  give(): void {
+    this.#running -= 1;
+  }
+}
