@@ -1,0 +1,144 @@
+/**
+ * The options as rows: what --help, the environment, docs/OPTIONS.md and the messages of resolve.ts say about each one.
+ * Everything here follows from the schema; nothing is written twice.
+ */
+import { z } from 'zod';
+import { schema } from './schema.ts';
+
+export type OptionKind = 'integer' | 'number' | 'boolean' | 'text' | 'choice' | 'list' | 'objects';
+
+/** One option. Inside a list of objects the path has `[]`: `upstreams[].url`. */
+export interface OptionRow {
+  readonly path: string;
+  readonly kind: OptionKind;
+  /** What a value must be, to be read after "must be". */
+  readonly expected: string;
+  /** What an entry of a list must be. */
+  readonly itemExpected?: string;
+  /** Absent: the option has no default. */
+  readonly fallback?: unknown;
+  readonly required: boolean;
+  readonly sentence: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly choices: readonly string[];
+  /** Its value never appears in a message. */
+  readonly secret: boolean;
+  /** Absent inside lists of objects. */
+  readonly env?: string;
+  /** Absent for secrets (a command line is public) and lists of objects. */
+  readonly flag?: string;
+}
+
+/** The parts of a JSON Schema node that our schema uses. */
+interface Node {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, Node>>;
+  readonly items?: Node;
+  readonly required?: readonly string[];
+  readonly enum?: readonly string[];
+  readonly default?: unknown;
+  readonly description?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly maxItems?: number;
+  readonly format?: string;
+  readonly pattern?: string;
+}
+
+const secretKeys: ReadonlySet<string> = new Set(['keys', 'apiKey', 'token']);
+
+/** Short flags for what is said most often; every other option has the long form of its path. */
+const shortFlags: Readonly<Record<string, string>> = {
+  'server.host': '--host',
+  'server.port': '--port',
+  'server.backend': '--backend',
+  'server.page': '--page',
+  'threads.workers': '--workers',
+};
+
+/** Whether the last key of a path names something that must not be shown. */
+export function isSecret(path: readonly PropertyKey[]): boolean {
+  return path.some((key) => secretKeys.has(String(key)));
+}
+
+let rows: readonly OptionRow[] | undefined;
+
+/** Every option in the order of the schema. */
+export function explain(): readonly OptionRow[] {
+  rows ??= rowsOf(z.toJSONSchema(schema, { io: 'input' }) as Node, []);
+  return rows;
+}
+
+function rowsOf(node: Node, path: readonly string[]): OptionRow[] {
+  return Object.entries(node.properties ?? {}).flatMap(([key, child]) => {
+    const below = [...path, key];
+    if (child.properties) return rowsOf(child, below);
+    const own = row(child, below, node.required?.includes(key) ?? false);
+    if (!child.items?.properties) return [own];
+    return [own, ...rowsOf(child.items, [...path, `${key}[]`])];
+  });
+}
+
+function row(node: Node, path: readonly string[], required: boolean): OptionRow {
+  const dotted = path.join('.');
+  const kind = kindOf(node);
+  const secret = isSecret(path);
+  const listed = dotted.includes('[]');
+  return {
+    path: dotted,
+    kind,
+    expected: expectedOf(node, kind),
+    ...(kind === 'list' && node.items ? { itemExpected: expectedText(node.items) } : {}),
+    ...('default' in node ? { fallback: node.default } : {}),
+    required,
+    sentence: node.description ?? '',
+    ...(node.minimum === undefined ? {} : { minimum: node.minimum }),
+    ...(node.maximum === undefined ? {} : { maximum: node.maximum }),
+    choices: node.enum ?? [],
+    secret,
+    ...(listed ? {} : { env: envName(path) }),
+    ...(listed || secret || kind === 'objects' ? {} : { flag: flagName(dotted) }),
+  };
+}
+
+function kindOf(node: Node): OptionKind {
+  if (node.enum) return 'choice';
+  if (node.type === 'array') return node.items?.properties ? 'objects' : 'list';
+  if (node.type === 'string') return 'text';
+  return node.type as 'integer' | 'number' | 'boolean';
+}
+
+function expectedOf(node: Node, kind: OptionKind): string {
+  if (kind === 'choice') return `one of ${(node.enum ?? []).join(', ')}`;
+  if (kind === 'boolean') return 'true or false';
+  if (kind === 'list') return 'a list of texts';
+  if (kind === 'objects') return `a list of at most ${node.maxItems} entries`;
+  if (kind === 'text') return expectedText(node);
+  const what = kind === 'integer' ? 'an integer' : 'a number';
+  return `${what} from ${node.minimum} to ${node.maximum}`;
+}
+
+function expectedText(node: Node): string {
+  if (node.format === 'uri') return 'a URL that begins with http:// or https://';
+  if (node.format === 'starts_with') return 'a text that begins with /';
+  if (node.pattern) return `a text that matches ${node.pattern}`;
+  if ((node.minLength ?? 0) > 1) return `a text of at least ${node.minLength} characters`;
+  return node.minLength ? 'a text that is not empty' : 'a text';
+}
+
+const kebab = (text: string) => text.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
+
+function envName(path: readonly string[]): string {
+  return `MILLRACE_${path.map((key) => kebab(key).replaceAll('-', '_').toUpperCase()).join('_')}`;
+}
+
+function flagName(dotted: string): string {
+  return shortFlags[dotted] ?? `--${kebab(dotted.replaceAll('.', '-'))}`;
+}
+
+/** Whether `--help` shows the flag; the rest stands in `millrace options`. */
+export function isCommon(row: OptionRow): boolean {
+  return row.path in shortFlags || ['admin.port', 'admin.host', 'log.level'].includes(row.path);
+}

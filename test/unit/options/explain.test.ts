@@ -1,0 +1,119 @@
+/** Goal: the rows say what the schema does. Method: walk all rows and try each limit on the real resolver. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { explain, type OptionRow } from '../../../src/options/explain.ts';
+import { nearest } from '../../../src/options/nearest.ts';
+import { resolveOptions } from '../../../src/options/resolve.ts';
+import type { UserOptions } from '../../../src/options/schema.ts';
+
+const rows = explain();
+
+/** The user's object that says only this. */
+function saying(row: OptionRow, value: unknown): UserOptions {
+  const keys = row.path.split('.');
+  let tree: unknown = value;
+  for (const key of keys.reverse()) {
+    if (key.endsWith('[]')) {
+      tree = { [key.slice(0, -2)]: [{ name: 'a', url: 'http://a/v1', ...(tree as object) }] };
+    } else tree = { [key]: tree };
+  }
+  return tree as UserOptions;
+}
+
+function check(row: OptionRow, value: unknown): string {
+  try {
+    resolveOptions({ code: saying(row, value) });
+    return 'accepted';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+test('every option has one sentence, a unique path, environment name and flag', () => {
+  for (const row of rows) {
+    assert.match(row.sentence, /^[A-Z].*\.$/, row.path);
+    assert.ok(row.expected.length > 0, row.path);
+  }
+  for (const field of ['path', 'env', 'flag'] as const) {
+    const all = rows.map((row) => row[field]).filter((name) => name !== undefined);
+    assert.equal(new Set(all).size, all.length, field);
+  }
+});
+
+test('names follow from the path', () => {
+  const of = (path: string) => rows.find((row) => row.path === path);
+  assert.equal(of('server.messageBytesMax')?.env, 'MILLRACE_SERVER_MESSAGE_BYTES_MAX');
+  assert.equal(of('server.messageBytesMax')?.flag, '--server-message-bytes-max');
+  assert.equal(of('server.port')?.flag, '--port');
+  assert.equal(of('admin.port')?.flag, '--admin-port');
+  assert.equal(of('upstreams[].url')?.env, undefined);
+});
+
+test('secrets have no flag, because a command line is public', () => {
+  const secrets = rows.filter((row) => row.secret);
+  assert.deepEqual(
+    secrets.map((row) => row.path),
+    ['keys', 'upstreams[].apiKey', 'admin.token'],
+  );
+  for (const row of secrets) assert.equal(row.flag, undefined);
+});
+
+for (const row of rows.filter((r) => r.kind === 'integer' || r.kind === 'number')) {
+  test(`${row.path} takes its minimum and maximum and nothing beyond`, () => {
+    const { minimum, maximum } = row;
+    assert.ok(minimum !== undefined && maximum !== undefined, 'every number is bounded');
+    const step = row.kind === 'integer' ? 1 : 1e-6;
+    assert.equal(check(row, minimum), 'accepted');
+    assert.equal(check(row, maximum), 'accepted');
+    const path = row.path.replace('[]', '[0]');
+    for (const bad of [minimum - step, maximum + step, Number.NaN, '1', null, {}]) {
+      const line = check(row, bad);
+      assert.ok(line.startsWith(`${path} must be ${row.expected}, got `), line);
+    }
+    if (row.kind === 'integer') assert.notEqual(check(row, minimum + 0.5), 'accepted');
+  });
+}
+
+for (const row of rows.filter((r) => r.kind === 'choice')) {
+  test(`${row.path} takes its choices and nothing else`, () => {
+    for (const choice of row.choices) assert.equal(check(row, choice), 'accepted');
+    assert.notEqual(check(row, `${row.choices[0]}x`), 'accepted');
+    assert.notEqual(check(row, ''), 'accepted');
+  });
+}
+
+test('a default is a value that its own option accepts', () => {
+  for (const row of rows) {
+    if (row.fallback !== undefined) assert.equal(check(row, row.fallback), 'accepted', row.path);
+  }
+});
+
+test('every environment name reaches its option', () => {
+  const text: Record<string, string> = {
+    integer: '100',
+    number: '0.5',
+    boolean: 'true',
+    text: '/some-text',
+    list: 'a,b',
+    objects: '[]',
+  };
+  for (const row of rows) {
+    if (row.env === undefined) continue;
+    const clamped = Math.max(row.minimum ?? 0, Math.min(row.maximum ?? 0, 100));
+    const said =
+      row.kind === 'integer' ? String(clamped) : (text[row.kind] ?? row.choices.at(-1) ?? '');
+    const { origins } = resolveOptions({ env: { [row.env]: said } });
+    if (row.kind !== 'objects') assert.equal(origins.get(row.path), `environment ${row.env}`);
+  }
+});
+
+test('the nearest name forgives case, separators, swaps and small slips, and stays silent otherwise', () => {
+  const known = ['port', 'host', 'allowedHosts', 'page'];
+  assert.equal(nearest('prot', known), 'port');
+  assert.equal(nearest('allowed-hosts', known), 'allowedHosts');
+  assert.equal(nearest('alowedHost', known), 'allowedHosts');
+  assert.equal(nearest('PORT', known), 'port');
+  assert.equal(nearest('zebra', known), undefined);
+  assert.equal(nearest('', known), undefined);
+  assert.equal(nearest('x', []), undefined);
+});
