@@ -1,6 +1,10 @@
 /**
- * What memory/ promises to the threads, as types. `layout.ts` says where the words lie; ring.ts, slab.ts,
- * cells.ts, counters.ts, signal.ts and ledger.ts keep these promises.
+ * What memory/ promises to the threads, as types. `layout.ts` says where the words lie; ring.ts, slab.ts, session-cells.ts,
+ * thread-cells.ts, upstream-table.ts, counters.ts, signal.ts and ledger.ts keep these promises.
+ *
+ * A view of shared memory (a ring payload, a slab piece) never goes to a decoder: no `TextDecoder`, `toString`, `JSON.parse` of
+ * it, no codec. Another thread may write there as soon as it is given back, and decoding memory that changes segfaults Node 20
+ * and 22. Pass the bytes to a socket, or copy them (`Uint8Array.prototype.slice`, `Buffer.copy`) and decode the copy.
  */
 
 /** Memory that several threads see. Outside memory/ it is only passed on, never looked into. */
@@ -143,6 +147,10 @@ export interface UpstreamTable {
   /** Plain read of a word of an upstream's row (`UpstreamWord`). */
   get(upstream: number, word: number): number;
   set(upstream: number, word: number, value: number): void;
+  /** anyone: swaps a word of an upstream's row (circuit, permits) if it still is `expected`. */
+  compareAndSet(upstream: number, word: number, expected: number, value: number): boolean;
+  /** anyone: adds to a word of an upstream's row (failuresInRow). Returns the new value. */
+  add(upstream: number, word: number, n: number): number;
   /** Next value of the shared round-robin cursor. */
   turn(): number;
   /** Streams running at an upstream, over all workers. */
@@ -153,6 +161,8 @@ export interface UpstreamTable {
   release(upstream: number, worker: number, succeeded: boolean): void;
   /** Reads a word of the (upstream, worker) row (`ShareWord`). */
   share(upstream: number, worker: number, word: number): number;
+  /** worker: writes a word of its own row (firstTokenUs). */
+  setShare(upstream: number, worker: number, word: number, value: number): void;
   /** worker: a new incarnation takes its rows. coordinator/main: a dead worker's rows are zeroed once, if still of that generation. */
   claim(worker: number, generation: number): void;
   reclaim(worker: number, generation: number): boolean;

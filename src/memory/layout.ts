@@ -159,5 +159,8 @@ export const BoardWord = {
   epoch: 0,
   /** Round-robin cursor, taken by atomic addition. */
   cursor: 1,
+  /** Its size; written once, before anyone else sees the table. */
+  upstreams: 2,
+  workers: 3,
 } as const;
 export const BOARD_HEAD_WORDS = 16;

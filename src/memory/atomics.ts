@@ -1,0 +1,21 @@
+/**
+ * The operations that order shared words, as a port. The default is the language's `Atomics` (sequentially consistent, so any
+ * two threads agree on one order of them); a test puts its own in and stops a thread between any two of them.
+ *
+ * Plain reads and writes elsewhere in memory/ are ordered only through these: written before a `store`, seen after the `load`
+ * which reads that store.
+ */
+export interface AtomicsPort {
+  load(words: Int32Array, at: number): number;
+  store(words: Int32Array, at: number, value: number): number;
+  /** Returns the value before. */
+  add(words: Int32Array, at: number, n: number): number;
+  /** Returns the value before. */
+  sub(words: Int32Array, at: number, n: number): number;
+  /** Returns the value before. */
+  exchange(words: Int32Array, at: number, value: number): number;
+  /** Returns the value before: the swap happened when it equals `expected`. */
+  compareExchange(words: Int32Array, at: number, expected: number, value: number): number;
+}
+
+export const realAtomics: AtomicsPort = Atomics;
