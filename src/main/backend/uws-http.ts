@@ -1,0 +1,177 @@
+/** Requests of the uWebSockets.js backend: handshakes and plain HTTP. */
+import { STATUS_CODES } from 'node:http';
+import { MillraceError } from '../../errors.ts';
+import { refusal } from '../accept.ts';
+import type { BackendHandlers, HttpReply, RequestHead, UpgradeVerdict } from './backend.ts';
+import { addressText, HeaderList, requestKind } from './handshake.ts';
+import type { UwsRequest, UwsResponse } from './uws-module.ts';
+
+/** A response the core may take away at any time: then it must not be touched again. */
+class Exchange {
+  readonly res: UwsResponse;
+  done = false;
+
+  constructor(res: UwsResponse) {
+    this.res = res;
+    res.onAborted(() => {
+      this.done = true;
+    });
+  }
+}
+
+interface UwsRequests {
+  readonly upgrade: (res: UwsResponse, req: UwsRequest, context: object) => void;
+  readonly http: (res: UwsResponse, req: UwsRequest) => void;
+}
+
+export function uwsRequests(bodyBytesMax: number, handlers: BackendHandlers): UwsRequests {
+  const failed = (exchange: Exchange, error: unknown, where: string) => {
+    handlers.fault(error, where);
+    answer(exchange, internal, false);
+  };
+
+  function upgrade(res: UwsResponse, req: UwsRequest, context: object): void {
+    const exchange = new Exchange(res);
+    try {
+      const head = headOf(res, req);
+      const kind = requestKind(head);
+      if (kind === 'http') return plain(exchange, head);
+      if (kind !== 'upgrade') return answer(exchange, refusal(kind), false);
+      const settle = (verdict: UpgradeVerdict, late: boolean) =>
+        verdict.accept
+          ? accept(exchange, head, verdict, context, late)
+          : answer(exchange, verdict.reply, false);
+      const verdict = handlers.upgrade(head);
+      if (!(verdict instanceof Promise)) return settle(verdict, false);
+      verdict
+        .then((settled) => settle(settled, true))
+        .catch((error: unknown) => failed(exchange, error, 'upgrade'));
+    } catch (error) {
+      failed(exchange, error, 'upgrade');
+    }
+  }
+
+  function http(res: UwsResponse, req: UwsRequest): void {
+    const exchange = new Exchange(res);
+    try {
+      const head = headOf(res, req);
+      const kind = requestKind(head);
+      if (kind === 'http') plain(exchange, head);
+      // A handshake the core itself did not take for one has a key of another length.
+      else answer(exchange, refusal(kind === 'upgrade' ? badKey : kind), head.method === 'HEAD');
+    } catch (error) {
+      failed(exchange, error, 'http');
+    }
+  }
+
+  function plain(exchange: Exchange, head: RequestHead): void {
+    const bodiless = head.method === 'HEAD';
+    if (Number(head.header('content-length') ?? 0) > bodyBytesMax)
+      return answer(exchange, tooLarge(bodyBytesMax), bodiless);
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    exchange.res.onData((chunk, last) => {
+      if (exchange.done) return;
+      bytes += chunk.byteLength;
+      if (bytes > bodyBytesMax) return answer(exchange, tooLarge(bodyBytesMax), bodiless);
+      if (chunk.byteLength > 0) chunks.push(new Uint8Array(chunk.slice(0)));
+      if (last) respond(exchange, head, Buffer.concat(chunks));
+    });
+  }
+
+  function respond(exchange: Exchange, head: RequestHead, body: Uint8Array): void {
+    const bodiless = head.method === 'HEAD';
+    try {
+      const reply = handlers.http(head, body);
+      if (!(reply instanceof Promise)) return answer(exchange, reply, bodiless);
+      reply
+        .then((settled) => answer(exchange, settled, bodiless))
+        .catch((error: unknown) => failed(exchange, error, 'http'));
+    } catch (error) {
+      failed(exchange, error, 'http');
+    }
+  }
+
+  return { upgrade, http };
+}
+
+const badKey = new MillraceError('MILLRACE_HANDSHAKE_INVALID', {
+  reason: 'Sec-WebSocket-Key must be 16 bytes in base64',
+});
+const internal = refusal(
+  new MillraceError('MILLRACE_INTERNAL', { reason: 'the request could not be handled' }),
+);
+
+function tooLarge(max: number): HttpReply {
+  return refusal(new MillraceError('MILLRACE_MESSAGE_TOO_LARGE', { max }));
+}
+
+function headOf(res: UwsResponse, req: UwsRequest): RequestHead {
+  const headers = new HeaderList();
+  req.forEach((name, value) => headers.add(name, value));
+  return {
+    method: req.getMethod().toUpperCase(),
+    path: req.getUrl(),
+    query: req.getQuery() ?? '',
+    header: (name) => headers.get(name),
+    hosts: headers.hosts,
+    address: addressText(Buffer.from(res.getRemoteAddressAsText()).toString('latin1')),
+  };
+}
+
+function accept(
+  exchange: Exchange,
+  head: RequestHead,
+  verdict: Extract<UpgradeVerdict, { accept: true }>,
+  context: object,
+  late: boolean,
+): void {
+  if (exchange.done) return;
+  exchange.done = true;
+  const upgrade = () =>
+    exchange.res.upgrade(
+      { ticket: verdict.user as object },
+      head.header('sec-websocket-key') ?? '',
+      verdict.protocol ?? '',
+      '',
+      context,
+    );
+  if (late) exchange.res.cork(upgrade);
+  else upgrade();
+}
+
+/** Answers once; a body goes out as the peer takes it. Safe after the peer has left. */
+function answer(exchange: Exchange, reply: HttpReply, bodiless: boolean): void {
+  if (exchange.done) return;
+  exchange.done = true;
+  const { res } = exchange;
+  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
+  const last = isLast(reply);
+  res.cork(() => {
+    res.writeStatus(`${reply.status} ${STATUS_CODES[reply.status] ?? 'Status'}`);
+    for (const [name, value] of Object.entries(reply.headers))
+      if (!framing.has(name.toLowerCase())) res.writeHeader(name, value);
+    if (bodiless && res.endWithoutBody) res.endWithoutBody(body.length, last);
+    else if (body.length === 0) res.end('', last);
+    else stream(res, body, last);
+  });
+}
+
+/** The core writes these itself. */
+const framing = new Set(['connection', 'content-length', 'transfer-encoding', 'date']);
+
+function isLast(reply: HttpReply): boolean {
+  return Object.entries(reply.headers).some(
+    ([name, value]) => name.toLowerCase() === 'connection' && value.toLowerCase() === 'close',
+  );
+}
+
+/** `tryEnd` takes what fits and never buffers; it tells the offset to go on from. Plain writes of more than 16 KiB may be lost in older cores. */
+function stream(res: UwsResponse, body: Uint8Array, last: boolean): void {
+  const [, done] = res.tryEnd(body, body.length, last);
+  if (done) return;
+  res.onWritable((offset) => {
+    const [ok] = res.tryEnd(body.subarray(offset), body.length, last);
+    return ok;
+  });
+}

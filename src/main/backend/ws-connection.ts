@@ -1,0 +1,216 @@
+/**
+ * One client of the `ws` backend. Frames are built and written here, in one piece each or one per cork: a server's frame is a few header bytes and
+ * the payload unmasked (RFC 6455 section 5.2), and a copy is needed anyway, because a socket that cannot write at once keeps what it was given.
+ * `ws` writes its own frames (pong, ping, close) to the same socket, between ours.
+ */
+import type { Duplex } from 'node:stream';
+import type { RawData, WebSocket } from 'ws';
+import type { BackendHandlers, Connection, SendStatus } from './backend.ts';
+
+/** How long a close frame may wait for an unread peer or its answer. */
+export const CLOSE_WAIT_MS = 4_000;
+
+/** Where corked frames are joined; longer ones are written by themselves. One cork runs at a time. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024);
+let scratchTaken = false;
+
+export class WsConnection implements Connection {
+  user: unknown;
+  readonly #client: WebSocket;
+  readonly #socket: Duplex;
+  readonly #handlers: BackendHandlers;
+  #open = true;
+  #told = false;
+  #corked = false;
+  /** Bytes joined in `scratch`, while this connection is corked. */
+  #joined = 0;
+  /** What waited when we last looked; 0: nothing waits. */
+  #waiting = 0;
+  /** The close we asked for. */
+  #closing: { code: number; reason: string; timer: NodeJS.Timeout } | undefined;
+
+  private constructor(client: WebSocket, socket: Duplex, user: unknown, handlers: BackendHandlers) {
+    this.#client = client;
+    this.#socket = socket;
+    this.user = user;
+    this.#handlers = handlers;
+  }
+
+  static start(client: WebSocket, socket: Duplex, user: unknown, handlers: BackendHandlers): void {
+    const connection = new WsConnection(client, socket, user, handlers);
+    client.on('message', (data, binary) => connection.#received(data, binary));
+    client.on('ping', connection.#alive);
+    client.on('pong', connection.#alive);
+    client.on('error', (error) => connection.#broke(error));
+    client.on('close', (code, reason) => connection.#gone(code, reason.toString()));
+    connection.#guard('open', () => handlers.open(connection));
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  send(bytes: Uint8Array, binary: boolean): SendStatus {
+    if (!this.#open) return 'closed';
+    const size = headerSize(bytes.length) + bytes.length;
+    if (this.#corked) {
+      if (this.#joined + size > scratch.length) this.#flush();
+      if (size <= scratch.length) {
+        writeFrame(scratch, this.#joined, bytes, binary);
+        this.#joined += size;
+        return this.#waiting > 0 ? 'buffered' : 'sent';
+      }
+    }
+    const frame = Buffer.allocUnsafe(size);
+    writeFrame(frame, 0, bytes, binary);
+    return this.#write(frame);
+  }
+
+  #write(frame: Buffer): SendStatus {
+    this.#socket.write(frame, this.#written);
+    this.#waiting = this.#socket.writableLength;
+    return this.#waiting > 0 ? 'buffered' : 'sent';
+  }
+
+  /** Called for every write, in a later turn. */
+  readonly #written = (): void => {
+    if (this.#waiting === 0) return;
+    const now = this.#socket.writableLength;
+    const fell = now < this.#waiting;
+    this.#waiting = now;
+    if (!fell) return;
+    if (this.#open) this.#guard('drain', () => this.#handlers.drain(this));
+    else if (now === 0) this.#settleClose();
+  };
+
+  #flush(): void {
+    if (this.#joined === 0) return;
+    const frames = Buffer.allocUnsafe(this.#joined);
+    scratch.copy(frames, 0, 0, this.#joined);
+    this.#joined = 0;
+    this.#write(frames);
+  }
+
+  buffered(): number {
+    return this.#told ? 0 : this.#socket.writableLength + this.#joined;
+  }
+
+  cork(write: () => void): void {
+    if (!this.#open || scratchTaken) {
+      write();
+      return;
+    }
+    scratchTaken = true;
+    this.#corked = true;
+    try {
+      write();
+    } finally {
+      this.#corked = false;
+      this.#flush();
+      scratchTaken = false;
+    }
+  }
+
+  ping(): void {
+    if (!this.#open) return;
+    this.#flush();
+    this.#client.ping();
+  }
+
+  close(code: number, reason: string): void {
+    if (!this.#open) return;
+    this.#flush();
+    this.#open = false;
+    const timer = setTimeout(() => this.#client.terminate(), CLOSE_WAIT_MS);
+    this.#closing = { code, reason, timer };
+    this.#client.close(code, reason);
+    this.#waiting = this.#socket.writableLength;
+    if (this.#waiting === 0) queueMicrotask(() => this.#settleClose());
+    else this.#socket.write('', this.#written);
+  }
+
+  /** The close frame is with the kernel: the session is over; `ws` waits for the peer's answer by itself. */
+  #settleClose(): void {
+    if (this.#closing) this.#gone(this.#closing.code, this.#closing.reason);
+  }
+
+  terminate(): void {
+    if (this.#told) return;
+    this.#joined = 0;
+    this.#open = false;
+    this.#client.terminate();
+    queueMicrotask(() => this.#gone(1006, ''));
+  }
+
+  #received(data: RawData, binary: boolean): void {
+    if (!this.#open) return;
+    try {
+      this.#handlers.message(this, data as Buffer, binary);
+    } catch (error) {
+      this.#failed(error, 'message');
+    }
+  }
+
+  readonly #alive = (): void => {
+    if (this.#open) this.#guard('alive', () => this.#handlers.alive(this));
+  };
+
+  /** The peer broke a rule: `ws` has sent the close frame that says which. */
+  #broke(error: Error): void {
+    const rule = 'code' in error ? String(error.code) : '';
+    if (rule.startsWith('WS_ERR_')) this.#gone(brokenRule[rule] ?? 1002, error.message);
+  }
+
+  #gone(code: number, reason: string): void {
+    if (this.#told) return;
+    this.#told = true;
+    this.#open = false;
+    clearTimeout(this.#closing?.timer);
+    try {
+      this.#handlers.close(this, code, reason);
+    } catch (error) {
+      this.#handlers.fault(error, 'close');
+    }
+  }
+
+  #guard(where: string, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#failed(error, where);
+    }
+  }
+
+  #failed(error: unknown, where: string): void {
+    this.#handlers.fault(error, where);
+    this.close(1011, 'internal error');
+  }
+}
+
+const brokenRule: Readonly<Record<string, number | undefined>> = {
+  WS_ERR_INVALID_UTF8: 1007,
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: 1008,
+};
+
+function headerSize(length: number): number {
+  if (length < 126) return 2;
+  return length < 65_536 ? 4 : 10;
+}
+
+/** A whole, unmasked frame at `at`. */
+function writeFrame(target: Buffer, at: number, bytes: Uint8Array, binary: boolean): void {
+  const { length } = bytes;
+  const header = headerSize(length);
+  target[at] = binary ? 0x82 : 0x81;
+  if (header === 2) target[at + 1] = length;
+  else if (header === 4) {
+    target[at + 1] = 126;
+    target.writeUInt16BE(length, at + 2);
+  } else {
+    target[at + 1] = 127;
+    target.writeUInt32BE(Math.floor(length / 2 ** 32), at + 2);
+    target.writeUInt32BE(length % 2 ** 32, at + 6);
+  }
+  target.set(bytes, at + header);
+}

@@ -1,0 +1,288 @@
+/**
+ * The contract over the `ws` library and node:http: everywhere, where uWebSockets.js cannot load.
+ *
+ * `ws` reads frames, answers pings and keeps the close handshake. Frames go out past it: it queues references to the caller's bytes, which here
+ * often lie in a ring that is written again at once (ws-connection.ts).
+ */
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
+import { createRequire } from 'node:module';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import { MillraceError } from '../../errors.ts';
+import { refusal } from '../accept.ts';
+import type {
+  Backend,
+  BackendHandlers,
+  HttpReply,
+  Listening,
+  ListenOptions,
+  RequestHead,
+  UpgradeVerdict,
+} from './backend.ts';
+import { addressText, HeaderList, requestKind } from './handshake.ts';
+import { CLOSE_WAIT_MS, WsConnection } from './ws-connection.ts';
+
+/** As long as the core of uWebSockets.js waits for a request's head. */
+const HEAD_TIMEOUT_MS = 10_000;
+/** What a client may send before its handshake is answered. */
+const EARLY_BYTES_MAX = 64 * 1024;
+
+export function createWsBackend(): Backend {
+  const { version } = createRequire(import.meta.url)('ws/package.json') as { version: string };
+  return { name: 'ws', version, listen };
+}
+
+async function listen(options: ListenOptions, handlers: BackendHandlers): Promise<Listening> {
+  const upgrades = new Upgrades(options, handlers);
+  const server = createServer({
+    requestTimeout: HEAD_TIMEOUT_MS,
+    headersTimeout: HEAD_TIMEOUT_MS,
+    connectionsCheckingInterval: 1_000,
+  });
+  server.maxHeadersCount = 0; // a limit would drop headers, Upgrade among them; their bytes are bounded
+  server.on('upgrade', (request, socket, head) => upgrades.take(request, socket, head));
+  server.on('request', (request, response) => serve(request, response, options, handlers));
+  await bind(server, options);
+  const { address, port } = server.address() as { address: string; port: number };
+  return listening(server, upgrades, address, port);
+}
+
+function bind(server: Server, { host, port, reusePort }: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (reusePort && !canSharePort) {
+      const reason = 'the ws backend shares a port from Node 22.12 on';
+      reject(new MillraceError('MILLRACE_LISTEN_FAILED', { host, port, reason }));
+      return;
+    }
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const taken = cause.code === 'EADDRINUSE';
+      reject(
+        taken
+          ? new MillraceError('MILLRACE_PORT_TAKEN', { host, port }, { cause })
+          : new MillraceError(
+              'MILLRACE_LISTEN_FAILED',
+              { host, port, reason: cause.code ?? cause.message },
+              { cause },
+            ),
+      );
+    });
+    const listenOptions = { host, port, exclusive: true, backlog: 512, reusePort };
+    server.listen(listenOptions, resolve);
+  });
+}
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+const canSharePort = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+
+function listening(server: Server, upgrades: Upgrades, host: string, port: number): Listening {
+  let ended: Promise<void> | undefined;
+  const unlisten = () => {
+    ended ??= new Promise((resolve) => {
+      server.close(() => resolve());
+    });
+    return ended;
+  };
+  return {
+    host,
+    port,
+    unlisten: () => void unlisten(),
+    close() {
+      const done = unlisten();
+      upgrades.terminate();
+      server.closeAllConnections();
+      return done;
+    },
+  };
+}
+
+/** Handshakes, and the sockets that came of them. */
+class Upgrades {
+  readonly #handlers: BackendHandlers;
+  readonly #sockets: WebSocketServer;
+  /** Upgraded or upgrading: node:http no longer knows them. */
+  readonly #raw = new Set<Duplex>();
+  readonly #chosen = new WeakMap<IncomingMessage, string>();
+
+  constructor(options: ListenOptions, handlers: BackendHandlers) {
+    this.#handlers = handlers;
+    const own = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: options.messageBytesMax,
+      closeTimeout: CLOSE_WAIT_MS,
+      handleProtocols: (_offered: Set<string>, request: IncomingMessage) =>
+        this.#chosen.get(request) ?? false,
+    };
+    this.#sockets = new WebSocketServer(own);
+  }
+
+  take(request: IncomingMessage, socket: Duplex, early: Buffer): void {
+    this.#raw.add(socket);
+    socket.once('close', () => this.#raw.delete(socket));
+    socket.on('error', () => socket.destroy());
+    try {
+      const head = headOf(request);
+      const kind = requestKind(head);
+      if (kind === 'http') return this.#plain(socket, head);
+      if (kind !== 'upgrade') return answerRaw(socket, refusal(kind));
+      const verdict = this.#handlers.upgrade(head);
+      if (verdict instanceof Promise) this.#wait(verdict, request, socket, early);
+      else this.#settle(verdict, request, socket, early);
+    } catch (error) {
+      this.#failed(socket, error, 'upgrade');
+    }
+  }
+
+  /** Reads on while the verdict is out: a client that leaves is seen. */
+  #wait(
+    verdict: Promise<UpgradeVerdict>,
+    request: IncomingMessage,
+    socket: Duplex,
+    early: Buffer,
+  ): void {
+    const chunks = [early];
+    let bytes = early.length;
+    const keep = (chunk: Buffer) => {
+      bytes += chunk.length;
+      chunks.push(chunk);
+      if (bytes > EARLY_BYTES_MAX) socket.destroy();
+    };
+    const left = () => socket.destroy();
+    socket.on('data', keep);
+    socket.once('end', left);
+    const settle = (settled: UpgradeVerdict) => {
+      socket.off('data', keep);
+      socket.off('end', left);
+      this.#settle(settled, request, socket, Buffer.concat(chunks));
+    };
+    verdict.then(settle).catch((error: unknown) => this.#failed(socket, error, 'upgrade'));
+  }
+
+  #settle(verdict: UpgradeVerdict, request: IncomingMessage, socket: Duplex, early: Buffer): void {
+    if (socket.destroyed) return;
+    if (!verdict.accept) return answerRaw(socket, verdict.reply);
+    if (verdict.protocol !== undefined) this.#chosen.set(request, verdict.protocol);
+    this.#sockets.handleUpgrade(request, socket, early, (client) =>
+      WsConnection.start(client, socket, verdict.user, this.#handlers),
+    );
+  }
+
+  /** `Upgrade:` something else: an ordinary request, answered as one (RFC 9110 section 7.8). Its connection ends here. */
+  #plain(socket: Duplex, head: RequestHead): void {
+    const reply = this.#handlers.http(head, new Uint8Array());
+    if (!(reply instanceof Promise)) return answerRaw(socket, reply);
+    reply
+      .then((settled) => answerRaw(socket, settled))
+      .catch((error: unknown) => this.#failed(socket, error, 'http'));
+  }
+
+  #failed(socket: Duplex, error: unknown, where: string): void {
+    this.#handlers.fault(error, where);
+    answerRaw(socket, internal);
+  }
+
+  terminate(): void {
+    for (const socket of this.#raw) socket.destroy();
+  }
+}
+
+const internal = refusal(
+  new MillraceError('MILLRACE_INTERNAL', { reason: 'the request could not be handled' }),
+);
+
+function headOf(request: IncomingMessage): RequestHead {
+  const headers = new HeaderList();
+  const raw = request.rawHeaders;
+  for (let i = 0; i < raw.length; i += 2) headers.add(raw[i], raw[i + 1]);
+  const [path = '', ...query] = (request.url ?? '').split('?');
+  return {
+    method: request.method ?? '',
+    path,
+    query: query.join('?'),
+    header: (name) => headers.get(name),
+    hosts: headers.hosts,
+    address: addressText(request.socket.remoteAddress ?? ''),
+  };
+}
+
+/** An answer where node:http has already let go of the socket. Ends it. */
+function answerRaw(socket: Duplex, reply: HttpReply): void {
+  if (socket.destroyed || socket.writableEnded) return;
+  const body = Buffer.from(reply.body);
+  const lines = [`HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? 'Status'}`];
+  for (const [name, value] of Object.entries(reply.headers))
+    if (!framing.has(name.toLowerCase())) lines.push(`${name}: ${value}`);
+  lines.push('Connection: close', `Content-Length: ${body.length}`, '', '');
+  socket.end(Buffer.concat([Buffer.from(lines.join('\r\n'), 'latin1'), body]));
+  socket.resume(); // what the client still sends is dropped, so that the answer is not
+}
+
+const framing = new Set(['connection', 'content-length', 'transfer-encoding']);
+
+function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: ListenOptions,
+  handlers: BackendHandlers,
+): void {
+  const failed = (error: unknown) => {
+    handlers.fault(error, 'http');
+    answer(response, internal);
+  };
+  const head = headOf(request);
+  const kind = requestKind(head);
+  if (kind !== 'http') {
+    // A whole handshake never comes here: node:http would have called it an upgrade.
+    const error = kind === 'upgrade' ? notUpgraded : kind;
+    return answer(response, refusal(error));
+  }
+  collect(request, response, options.bodyBytesMax, (body) => {
+    try {
+      const reply = handlers.http(head, body);
+      if (reply instanceof Promise)
+        reply.then((settled) => answer(response, settled)).catch(failed);
+      else answer(response, reply);
+    } catch (error) {
+      failed(error);
+    }
+  });
+}
+
+const notUpgraded = new MillraceError('MILLRACE_UPGRADE_REQUIRED', {});
+
+function collect(
+  request: IncomingMessage,
+  response: ServerResponse,
+  max: number,
+  done: (body: Uint8Array) => void,
+): void {
+  const refuse = () =>
+    answer(response, refusal(new MillraceError('MILLRACE_MESSAGE_TOO_LARGE', { max })));
+  if (Number(request.headers['content-length'] ?? 0) > max) return refuse();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  request.on('error', () => response.destroy());
+  request.on('data', (chunk: Buffer) => {
+    const before = bytes;
+    bytes += chunk.length;
+    if (bytes <= max) chunks.push(chunk);
+    else if (before <= max) refuse();
+  });
+  request.on('end', () => {
+    if (bytes <= max) done(Buffer.concat(chunks));
+  });
+}
+
+function answer(response: ServerResponse, reply: HttpReply): void {
+  if (response.headersSent || response.destroyed) return;
+  const body = Buffer.from(reply.body);
+  response.writeHead(reply.status, { ...reply.headers, 'content-length': body.length });
+  response.end(body);
+}
