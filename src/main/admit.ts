@@ -1,0 +1,148 @@
+/**
+ * Stage ②: one client message. Echo answers at once; everything else becomes a request that main keeps and its worker runs. Main
+ * looks at size and number only, never into the bytes.
+ */
+import { createHmac, randomBytes, randomFillSync } from 'node:crypto';
+import { MillraceError } from '../errors.ts';
+import type { Options } from '../options/schema.ts';
+import { NONCE_BYTES } from '../protocol/ids.ts';
+import type { Limiter } from '../policy/limit/limiter.ts';
+import { WORKER_ROW } from '../threads/roster.ts';
+import type { Dialect } from '../protocol/dialect.ts';
+import type { Counts } from './counts.ts';
+import type { Link } from './link.ts';
+import type { Request, Requests } from './requests.ts';
+import type { Session } from './session.ts';
+
+/** Nonces are drawn many at a time: one call into the system for as many requests. */
+const NONCES = 256;
+const ONE_REQUEST = { requests: 1, tokens: 0 };
+
+export interface AdmitEvents {
+  /** The session ends with this error's close code. */
+  end(session: Session, error: MillraceError): void;
+}
+
+export class Admit {
+  readonly #options: Options;
+  readonly #dialects: Readonly<Record<string, Dialect>>;
+  readonly #requests: Requests;
+  readonly #links: readonly Link[];
+  readonly #limiter: Limiter;
+  readonly #counts: Counts;
+  readonly #events: AdmitEvents;
+  readonly #secret = randomBytes(32);
+  readonly #nonces = new Uint8Array(NONCES * NONCE_BYTES);
+  #nonce = NONCES;
+
+  constructor(
+    options: Options,
+    dialects: Readonly<Record<string, Dialect>>,
+    requests: Requests,
+    links: readonly Link[],
+    limiter: Limiter,
+    counts: Counts,
+    events: AdmitEvents,
+  ) {
+    this.#options = options;
+    this.#dialects = dialects;
+    this.#requests = requests;
+    this.#links = links;
+    this.#limiter = limiter;
+    this.#counts = counts;
+    this.#events = events;
+  }
+
+  message(
+    session: Session,
+    bytes: Uint8Array,
+    binary: boolean,
+    nowMs: number,
+    wallMs: number,
+  ): void {
+    this.#counts.received(bytes.byteLength);
+    this.#counts.stage('admit');
+    const verdict = this.#limiter.decide(session, ONE_REQUEST, nowMs);
+    if (!verdict.allowed) {
+      const waitMs = Math.ceil(verdict.waitMs);
+      return this.#complain(session, new MillraceError('MILLRACE_RATE_LIMITED', { waitMs }));
+    }
+    if (session.admission.dialect === 'echo') return this.#echo(session, bytes, binary);
+    if (binary && !this.#dialect(session).binary) {
+      return this.#events.end(session, new MillraceError('MILLRACE_MESSAGE_NOT_TEXT', {}));
+    }
+    // The worker refuses turns beyond the queue one by one; a client that goes on all the same is a flood.
+    const { queuedRequestsMax, runningRequestsMax } = this.#options.session;
+    if (session.unsettled >= 2 * (queuedRequestsMax + runningRequestsMax)) {
+      const bound = 'session.queuedRequestsMax';
+      return this.#events.end(session, new MillraceError('MILLRACE_OVERLOADED', { bound }));
+    }
+    this.#request(session, bytes, binary, nowMs, wallMs);
+  }
+
+  #request(
+    session: Session,
+    bytes: Uint8Array,
+    binary: boolean,
+    nowMs: number,
+    wallMs: number,
+  ): void {
+    const request = this.#requests.add(session, this.#draw(), bytes, binary, nowMs, wallMs);
+    if (!request) {
+      const bound = 'memory.retainedBytesMax';
+      return this.#complain(session, new MillraceError('MILLRACE_OVERLOADED', { bound }));
+    }
+    const link = this.#links[session.worker];
+    request.owner = WORKER_ROW + session.worker;
+    request.ownerGeneration = link.generation & 0xffff;
+    request.tag = this.#tag(request);
+    link.request(request);
+    link.flush();
+  }
+
+  /** An exact copy back. What the client does not read is bounded: it cannot make us hold more than its own largest message and one credit. */
+  #echo(session: Session, bytes: Uint8Array, binary: boolean): void {
+    const status = session.connection.send(bytes, binary);
+    this.#counts.sent(1, bytes.byteLength);
+    if (status !== 'buffered') return;
+    const { messageBytesMax } = this.#options.server;
+    if (session.connection.buffered() <= messageBytesMax + this.#options.session.creditBytes)
+      return;
+    const limitMs = 0;
+    this.#events.end(session, new MillraceError('MILLRACE_CLIENT_SLOW', { limitMs }));
+  }
+
+  #complain(session: Session, error: MillraceError): void {
+    this.#counts.error(error.code);
+    if (session.admission.dialect === 'echo') return this.#events.end(session, error);
+    session.connection.send(this.#dialect(session).complain(error), false);
+  }
+
+  #dialect(session: Session): Dialect {
+    return this.#dialects[session.admission.dialect];
+  }
+
+  #draw(): Uint8Array {
+    if (this.#nonce === NONCES) {
+      randomFillSync(this.#nonces);
+      this.#nonce = 0;
+    }
+    const at = NONCE_BYTES * this.#nonce++;
+    return this.#nonces.slice(at, at + NONCE_BYTES);
+  }
+
+  /** Makes a forged owner visible before anything is routed by an id. */
+  #tag(request: Request): number {
+    return createHmac('sha256', this.#secret)
+      .update(request.nonce)
+      .update(
+        new Uint8Array([
+          request.owner,
+          request.ownerGeneration & 255,
+          request.ownerGeneration >> 8,
+        ]),
+      )
+      .digest()
+      .readUInt32LE(0);
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * The coordinator's life, as main keeps it: started, watched, replaced. Streams never wait for it: workers go on with the table it
+ * left, and the next one takes the table over.
+ */
+import { MillraceError } from '../errors.ts';
+import type { ThreadCells } from '../memory/contract.ts';
+import type { Options } from '../options/schema.ts';
+import type { Clock, Ticker } from '../policy/ports.ts';
+import type { Fact } from '../threads/facts.ts';
+import type { CoordinatorStart, FromCoordinator, ToCoordinator } from '../threads/messages.ts';
+import { COORDINATOR_ROW } from '../threads/roster.ts';
+import type { Spawned } from '../threads/spawn.ts';
+
+const RESTART_PAUSE_MS = 50;
+const RESTART_PAUSE_MS_MAX = 5_000;
+
+type Coordinator = Spawned<FromCoordinator, ToCoordinator>;
+
+interface Question {
+  resolve(): void;
+  reject(error: MillraceError): void;
+}
+
+export class Coordination {
+  readonly #spawn: (generation: number) => Coordinator;
+  readonly #cells: ThreadCells;
+  readonly #options: Options;
+  readonly #clock: Clock;
+  readonly #ticker: Ticker;
+  readonly #fact: (fact: Fact) => void;
+  readonly #questions = new Map<number, Question>();
+  #nextQuestion = 1;
+  #thread: Coordinator | undefined = undefined;
+  #serving = false;
+  #stopping = false;
+  #failures = 0;
+  #beats = 0;
+  #beatMs = 0;
+  #stopWatch: (() => void) | undefined = undefined;
+  #stopped: (() => void) | undefined = undefined;
+
+  constructor(parts: {
+    spawn(start: Pick<CoordinatorStart, 'generation'>): Coordinator;
+    cells: ThreadCells;
+    options: Options;
+    clock: Clock;
+    ticker: Ticker;
+    fact(fact: Fact): void;
+  }) {
+    this.#spawn = (generation) => parts.spawn({ generation });
+    this.#cells = parts.cells;
+    this.#options = parts.options;
+    this.#clock = parts.clock;
+    this.#ticker = parts.ticker;
+    this.#fact = parts.fact;
+  }
+
+  get serving(): boolean {
+    return this.#serving;
+  }
+
+  /** Starts the first one; throws MILLRACE_START_FAILED when it is not ready in time. */
+  async start(): Promise<void> {
+    const { startTimeoutMs, heartbeatMs } = this.#options.threads;
+    await new Promise<void>((resolve, reject) => {
+      const fail = (reason: string) => {
+        cancel();
+        reject(new MillraceError('MILLRACE_START_FAILED', { thread: 'coordinator', reason }));
+      };
+      const cancel = this.#ticker.after(startTimeoutMs, () =>
+        fail(`it was silent for ${startTimeoutMs} ms`),
+      );
+      const thread = this.#launch(() => {
+        cancel();
+        resolve();
+      });
+      void thread.gone.then(fail);
+    });
+    this.#stopWatch = this.#ticker.every(heartbeatMs, () => this.#watch());
+  }
+
+  /** Takes an upstream out of choice, or back in. Rejects with a typed error when there is no such upstream. */
+  drain(upstream: string, drained: boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (!this.#serving || !this.#thread) {
+        const reason = 'it is being replaced';
+        return reject(new MillraceError('MILLRACE_COORDINATOR_LOST', { reason }));
+      }
+      const id = this.#nextQuestion++;
+      this.#questions.set(id, { resolve, reject });
+      this.#thread.channel.post({ type: 'drain', upstream, drained, id });
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#stopWatch?.();
+    const thread = this.#thread;
+    if (!thread) return;
+    const asked = new Promise<void>((resolve) => {
+      this.#stopped = resolve;
+    });
+    thread.channel.post({ type: 'stop' });
+    const { hungAfterMs } = this.#options.threads;
+    const late = new Promise<void>((resolve) => void this.#ticker.after(hungAfterMs, resolve));
+    await Promise.race([asked, thread.gone, late]);
+    await thread.end();
+  }
+
+  #launch(ready: () => void): Coordinator {
+    const generation = this.#cells.renew(COORDINATOR_ROW);
+    const thread = this.#spawn(generation);
+    this.#thread = thread;
+    this.#beats = this.#cells.beats(COORDINATOR_ROW);
+    this.#beatMs = this.#clock.now();
+    thread.channel.listen((message) => {
+      switch (message.type) {
+        case 'ready':
+          this.#serving = true;
+          this.#failures = 0;
+          this.#beatMs = this.#clock.now();
+          this.#fact({ fact: 'coordinator-ready', generation });
+          return ready();
+        case 'fact':
+          return this.#fact(message.fact);
+        case 'answer':
+          return this.#answer(message.id, message.error && MillraceError.fromWire(message.error));
+        case 'stopped':
+          return this.#stopped?.();
+      }
+    });
+    void thread.gone.then((reason) => this.#lost(thread, generation, reason));
+    return thread;
+  }
+
+  #answer(id: number, error: MillraceError | undefined): void {
+    const question = this.#questions.get(id);
+    this.#questions.delete(id);
+    if (error) question?.reject(error);
+    else question?.resolve();
+  }
+
+  #lost(thread: Coordinator, generation: number, reason: string): void {
+    if (this.#thread !== thread || this.#stopping) return;
+    const wasServing = this.#serving;
+    this.#serving = false;
+    this.#thread = undefined;
+    const error = new MillraceError('MILLRACE_COORDINATOR_LOST', { reason });
+    for (const id of [...this.#questions.keys()]) this.#answer(id, error);
+    this.#fact({ fact: 'coordinator-lost', generation, reason });
+    if (!this.#stopWatch) return;
+    const pauseMs = wasServing ? 0 : RESTART_PAUSE_MS * 2 ** this.#failures++;
+    this.#ticker.after(Math.min(pauseMs, RESTART_PAUSE_MS_MAX), () => {
+      if (!this.#stopping) this.#launch(() => {});
+    });
+  }
+
+  #watch(): void {
+    const beats = this.#cells.beats(COORDINATOR_ROW);
+    const nowMs = this.#clock.now();
+    if (beats !== this.#beats) {
+      this.#beats = beats;
+      this.#beatMs = nowMs;
+      return;
+    }
+    const { hungAfterMs } = this.#options.threads;
+    // It runs no codec: ending it is safe, and `gone` does the rest.
+    if (this.#serving && nowMs - this.#beatMs > hungAfterMs) void this.#thread?.end();
+  }
+}

@@ -1,0 +1,94 @@
+/** What main counts: indexes into its counter block, resolved once. */
+import type { Code } from '../errors.ts';
+import { codes } from '../errors.ts';
+import type { CounterBlock } from '../memory/contract.ts';
+import { latencyBounds, type Schedule } from '../observe/metrics.ts';
+import { type DialectName, dialectNames } from '../options/schema.ts';
+import { type Stage, stages } from '../stages.ts';
+
+export class Counts {
+  readonly #block: CounterBlock;
+  readonly #schedule: Schedule;
+  readonly #sent: number;
+  readonly #received: number;
+  readonly #bytesIn: number;
+  readonly #bytesOut: number;
+  readonly #latency: number;
+  readonly #stage: Readonly<Record<Stage, number>>;
+
+  constructor(block: CounterBlock, schedule: Schedule) {
+    this.#block = block;
+    this.#schedule = schedule;
+    this.#sent = schedule.index('websocket_messages_sent_total');
+    this.#received = schedule.index('websocket_messages_received_total');
+    this.#bytesIn = schedule.index('millrace_bytes_total', 0);
+    this.#bytesOut = schedule.index('millrace_bytes_total', 1);
+    this.#latency = schedule.index('websocket_latency_seconds');
+    this.#stage = Object.fromEntries(
+      stages.map(({ name }, at) => [name, schedule.index('millrace_stage_total', at)]),
+    ) as Record<Stage, number>;
+  }
+
+  received(bytes: number): void {
+    this.#block.add(this.#received);
+    this.#block.add(this.#bytesIn, bytes);
+  }
+
+  sent(messages: number, bytes: number): void {
+    this.#block.add(this.#sent, messages);
+    this.#block.add(this.#bytesOut, bytes);
+  }
+
+  stage(name: Stage, n = 1): void {
+    this.#block.add(this.#stage[name], n);
+  }
+
+  /** From a request to its first delta at the socket. */
+  firstDelta(ms: number): void {
+    this.#block.observe(this.#latency, latencyBounds, ms / 1000);
+  }
+
+  /** `sessions` are open after one of this dialect opened. */
+  opened(dialect: DialectName, sessions: number): void {
+    this.#add('millrace_sessions_opened_total', dialectNames.indexOf(dialect));
+    this.sessions(sessions);
+  }
+
+  sessions(open: number): void {
+    this.#block.set(this.#schedule.index('websocket_connections_total'), open);
+  }
+
+  held(bytes: number): void {
+    this.#block.set(this.#schedule.index('millrace_held_bytes'), bytes);
+  }
+
+  refused(code: Code): void {
+    this.#add('millrace_handshakes_refused_total', codes.indexOf(code));
+    this.error(code);
+  }
+
+  error(code: Code): void {
+    this.#add('websocket_errors_total');
+    this.#add('millrace_errors_total', codes.indexOf(code));
+  }
+
+  backpressure(): void {
+    this.#add('millrace_backpressure_total');
+  }
+  slowClient(): void {
+    this.#add('millrace_slow_clients_total');
+  }
+  ringFull(): void {
+    this.#add('millrace_ring_full_total');
+  }
+  workerLost(): void {
+    this.#add('millrace_workers_lost_total');
+  }
+  rerun(): void {
+    this.#add('millrace_reruns_total');
+  }
+
+  #add(name: Parameters<Schedule['index']>[0], label = 0): void {
+    this.#block.add(this.#schedule.index(name, label));
+  }
+}

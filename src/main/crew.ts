@@ -1,0 +1,307 @@
+/**
+ * The workers' lives, as main keeps them: started, watched, replaced. When a worker is lost, everything it had published is still
+ * delivered; its uncommitted requests run again on the next incarnation (once), its committed ones end with their epitaph.
+ *
+ *     starting ──ready──▶ serving ──ask──▶ gone
+ *         │                  │ died, or no heartbeat for hungAfterMs
+ *         └──────────────────┴──▶ buried ──▶ starting (after a pause if it never was ready)
+ */
+import { asMillraceError, MillraceError } from '../errors.ts';
+import type { Slab, ThreadCells } from '../memory/contract.ts';
+import { Kind } from '../memory/layout.ts';
+import { createPump, type Pump } from '../memory/signal.ts';
+import type { Options } from '../options/schema.ts';
+import type { Clock, Ticker } from '../policy/ports.ts';
+import type { Fact } from '../threads/facts.ts';
+import { slabOwner, WORKER_ROW } from '../threads/roster.ts';
+import type { Incarnation, WorkerPool } from '../threads/worker-pool.ts';
+import type { Counts } from './counts.ts';
+import type { Deliver } from './deliver.ts';
+import { Link } from './link.ts';
+import type { Request, Requests } from './requests.ts';
+import type { Sessions } from './session.ts';
+
+/** A request that took two workers with it is answered with a failure: it may be what kills them. */
+const RERUNS_MAX = 1;
+/** Turns of the loop that a ring is polled before main asks for a bell. */
+const POLL_TURNS = 2;
+const RESTART_PAUSE_MS = 100;
+const RESTART_PAUSE_MS_MAX = 5_000;
+
+export interface CrewEvents {
+  fact(fact: Fact): void;
+  /** A lost worker's request that cannot run again: main answers for it. */
+  bury(request: Request): void;
+  /** A worker row is free: fold its counters, zero its upstream rows. Once per incarnation. */
+  fold(worker: number, generation: number): void;
+}
+
+interface Member {
+  readonly worker: number;
+  readonly link: Link;
+  incarnation: Incarnation | undefined;
+  pump: Pump | undefined;
+  serving: boolean;
+  beats: number;
+  beatMs: number;
+  /** Starts in a row that failed. */
+  failures: number;
+}
+
+export class Crew {
+  readonly #pool: WorkerPool;
+  readonly #options: Options;
+  readonly #cells: ThreadCells;
+  readonly #slab: Slab;
+  readonly #sessions: Sessions;
+  readonly #requests: Requests;
+  readonly #counts: Counts;
+  readonly #clock: Clock;
+  readonly #ticker: Ticker;
+  readonly #events: CrewEvents;
+  readonly #members: Member[];
+  #deliver: Deliver | undefined = undefined;
+  #stopWatch: (() => void) | undefined = undefined;
+  #stopping = false;
+  #draining = false;
+
+  constructor(parts: {
+    workers: number;
+    pool: WorkerPool;
+    options: Options;
+    cells: ThreadCells;
+    slab: Slab;
+    sessions: Sessions;
+    requests: Requests;
+    counts: Counts;
+    clock: Clock;
+    ticker: Ticker;
+    events: CrewEvents;
+  }) {
+    this.#pool = parts.pool;
+    this.#options = parts.options;
+    this.#cells = parts.cells;
+    this.#slab = parts.slab;
+    this.#sessions = parts.sessions;
+    this.#requests = parts.requests;
+    this.#counts = parts.counts;
+    this.#clock = parts.clock;
+    this.#ticker = parts.ticker;
+    this.#events = parts.events;
+    this.#members = Array.from({ length: parts.workers }, (_, worker) => ({
+      worker,
+      link: new Link(worker, parts.slab, () => parts.counts.ringFull()),
+      incarnation: undefined,
+      pump: undefined,
+      serving: false,
+      beats: 0,
+      beatMs: 0,
+      failures: 0,
+    }));
+  }
+
+  /** main's writing sides, by worker. */
+  get links(): readonly Link[] {
+    return this.#members.map((member) => member.link);
+  }
+
+  /** Workers that serve now, of how many. */
+  get serving(): number {
+    return this.#members.filter((member) => member.serving).length;
+  }
+  get size(): number {
+    return this.#members.length;
+  }
+
+  /** What an operator sees of each worker. */
+  status(): { worker: number; generation: number; serving: boolean; beats: number }[] {
+    return this.#members.map(({ worker, incarnation, serving }) => ({
+      worker,
+      generation: incarnation?.generation ?? 0,
+      serving,
+      beats: this.#cells.beats(WORKER_ROW + worker) >>> 0,
+    }));
+  }
+
+  /** Starts every worker; throws MILLRACE_START_FAILED when one is not ready in time. */
+  async start(deliver: Deliver): Promise<void> {
+    this.#deliver = deliver;
+    for (const member of this.#members) this.#launch(member);
+    const { heartbeatMs, startTimeoutMs } = this.#options.threads;
+    let cancel = () => {};
+    const late = new Promise<never>((_, reject) => {
+      const reason = `it was silent for ${startTimeoutMs} ms`;
+      const error = new MillraceError('MILLRACE_START_FAILED', { thread: 'worker', reason });
+      cancel = this.#ticker.after(startTimeoutMs, () => reject(error));
+    });
+    const ready = Promise.all(this.#members.map((member) => member.incarnation?.ready));
+    await Promise.race([ready, late]).finally(cancel);
+    this.#stopWatch = this.#ticker.every(heartbeatMs, () => this.#watch());
+  }
+
+  /** No new turns; running ones finish. Also for workers that start from now on. */
+  drain(): void {
+    this.#draining = true;
+    this.#order(Kind.drain);
+  }
+
+  /** Asks every worker to end, waits, closes the pool. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#stopWatch?.();
+    this.#order(Kind.stop);
+    const late = new Promise<void>((resolve) => {
+      this.#ticker.after(this.#options.threads.hungAfterMs, resolve);
+    });
+    const all = this.#members.map((member) => member.incarnation?.gone);
+    await Promise.race([Promise.all(all), late]);
+    for (const member of this.#members) {
+      member.pump?.stop();
+      if (member.serving && member.incarnation) this.#pool.end(member.incarnation);
+    }
+    await this.#pool.close();
+  }
+
+  #order(kind: number): void {
+    for (const { link } of this.#members) {
+      link.order(kind);
+      link.flush();
+    }
+  }
+
+  #launch(member: Member): void {
+    const { worker, link } = member;
+    const incarnation = this.#pool.start(worker, {
+      bell: () => this.#bell(member, incarnation),
+      fact: (fact) => this.#events.fact(fact),
+    });
+    member.incarnation = incarnation;
+    member.pump = createPump({
+      consumer: incarnation.down,
+      drain: () => this.#drainOnce(member, incarnation),
+      soon: this.#ticker.soon,
+      turnsMax: POLL_TURNS,
+    });
+    member.beats = this.#cells.beats(WORKER_ROW + worker);
+    member.beatMs = this.#clock.now();
+    link.attach(incarnation);
+    if (this.#draining) link.order(Kind.drain);
+    incarnation.ready.then(
+      () => this.#ready(member, incarnation),
+      () => {},
+    );
+    incarnation.gone.then(
+      (reason) => this.#gone(member, incarnation, reason),
+      () => {},
+    );
+  }
+
+  #ready(member: Member, incarnation: Incarnation): void {
+    if (member.incarnation !== incarnation) return;
+    member.serving = true;
+    member.failures = 0;
+    member.beatMs = this.#clock.now();
+    const { worker } = member;
+    this.#events.fact({ fact: 'worker-ready', worker, generation: incarnation.generation });
+  }
+
+  #bell(member: Member, incarnation: Incarnation): void {
+    if (member.incarnation !== incarnation) return;
+    member.link.resume();
+    member.pump?.ring();
+  }
+
+  #drainOnce(member: Member, incarnation: Incarnation): number {
+    const records = this.#deliver?.batch(incarnation.down, this.#clock.now()) ?? 0;
+    member.link.flush();
+    return records;
+  }
+
+  /** A loop that does not turn is dead, whatever its thread says. */
+  #watch(): void {
+    const nowMs = this.#clock.now();
+    for (const member of this.#members) {
+      const beats = this.#cells.beats(WORKER_ROW + member.worker);
+      if (beats !== member.beats) {
+        member.beats = beats;
+        member.beatMs = nowMs;
+      } else if (member.serving && nowMs - member.beatMs > this.#options.threads.hungAfterMs) {
+        this.#retire(member);
+      }
+    }
+  }
+
+  #retire(member: Member): void {
+    const { incarnation } = member;
+    if (!incarnation) return;
+    this.#pool.end(incarnation);
+    this.#lose(member, incarnation, `no heartbeat for ${this.#options.threads.hungAfterMs} ms`);
+  }
+
+  #gone(member: Member, incarnation: Incarnation, reason: string | undefined): void {
+    if (!this.#stopping && member.incarnation === incarnation) {
+      this.#lose(member, incarnation, reason ?? 'it returned without being asked');
+    }
+    if (this.#stopping) {
+      // The last frames of a worker that was asked to stop.
+      while (this.#drainOnce(member, incarnation) > 0);
+      if (member.incarnation === incarnation) member.serving = false;
+    }
+    // Only now can nobody write into its blocks any more.
+    this.#slab.sweep(slabOwner(WORKER_ROW + member.worker, incarnation.generation));
+  }
+
+  #lose(member: Member, incarnation: Incarnation, reason: string): void {
+    const { worker } = member;
+    const wasServing = member.serving;
+    while (this.#drainOnce(member, incarnation) > 0);
+    member.pump?.stop();
+    member.serving = false;
+    member.incarnation = undefined;
+    member.link.detach();
+    this.#counts.workerLost();
+    this.#sessions.resync(worker);
+    this.#events.fold(worker, incarnation.generation);
+    const again: Request[] = [];
+    let failed = 0;
+    for (const request of this.#requests.ofWorker(worker)) {
+      if (!request.committed && request.reruns < RERUNS_MAX) {
+        request.reruns++;
+        again.push(request);
+      } else {
+        failed++;
+        this.#events.bury(request);
+      }
+    }
+    const { generation } = incarnation;
+    const rerun = again.length;
+    this.#events.fact({ fact: 'worker-lost', worker, generation, reason, rerun, failed });
+    this.#relaunch(member, wasServing);
+  }
+
+  /** At once after a life that served; after a growing pause when it cannot even start. */
+  #relaunch(member: Member, atOnce: boolean): void {
+    const launch = () => {
+      if (this.#stopping) return;
+      try {
+        this.#launch(member);
+      } catch (thrown) {
+        this.#events.fact({
+          fact: 'fault',
+          where: 'starting a worker',
+          text: asMillraceError(thrown).message,
+        });
+        return this.#relaunch(member, false);
+      }
+      for (const request of this.#requests.ofWorker(member.worker)) {
+        if (request.committed) continue;
+        if (request.reruns > 0) this.#counts.rerun();
+        member.link.request(request);
+      }
+      member.link.flush();
+    };
+    if (atOnce) return launch();
+    const pauseMs = Math.min(RESTART_PAUSE_MS * 2 ** member.failures++, RESTART_PAUSE_MS_MAX);
+    this.#ticker.after(pauseMs, launch);
+  }
+}

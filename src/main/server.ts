@@ -1,0 +1,296 @@
+/**
+ * The main thread's half of the engine: handlers of the WebSocket backend on one side, the workers' links on the other. It holds
+ * no policy of its own: accept decides who comes in, admit what a message means, deliver what goes out.
+ */
+import { MillraceError } from '../errors.ts';
+
+import { Kind } from '../memory/layout.ts';
+import type { Options } from '../options/schema.ts';
+import { close as closeCode } from '../protocol/close.ts';
+import type { Dialect } from '../protocol/dialect.ts';
+import type { Clock, Random, Ticker } from '../policy/ports.ts';
+import type { Accept } from './accept.ts';
+import { refusal } from './accept.ts';
+import type { Admit } from './admit.ts';
+import type {
+  BackendHandlers,
+  Connection,
+  HttpReply,
+  RequestHead,
+  UpgradeVerdict,
+} from './backend/backend.ts';
+import type { Counts } from './counts.ts';
+import type { Crew } from './crew.ts';
+import type { DeliverEvents } from './deliver.ts';
+import type { Request, Requests } from './requests.ts';
+import type { Admission, Session, Sessions } from './session.ts';
+
+/** The sweep visits all sessions in this many ticks: a slice at a time, never a stall. */
+const SWEEP_SLICES = 20;
+const SWEEP_TICK_MS_MAX = 250;
+/** Closing many sessions at once would bring them all back at once. */
+const CLOSE_SPREAD_MS = 200;
+const DRAIN_POLL_MS = 10;
+
+export interface ServerParts {
+  readonly options: Options;
+  readonly accept: Accept;
+  readonly admit: Admit;
+  readonly crew: Crew;
+  readonly sessions: Sessions;
+  readonly requests: Requests;
+  readonly counts: Counts;
+  readonly dialects: Readonly<Record<string, Dialect>>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ticker: Ticker;
+  /** Plain HTTP of a known host: the page, the model list. */
+  http(head: RequestHead, body: Uint8Array): HttpReply;
+  fault(error: unknown, where: string): void;
+}
+
+export class Server implements BackendHandlers {
+  readonly #parts: ServerParts;
+  #draining = false;
+  #stopSweep: (() => void) | undefined = undefined;
+  #swept = 0;
+
+  constructor(parts: ServerParts) {
+    this.#parts = parts;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+  /** Between `start` and `stop`. */
+  get listening(): boolean {
+    return this.#stopSweep !== undefined;
+  }
+
+  start(): void {
+    const { pingIntervalMs, idleTimeoutMs } = this.#parts.options.server;
+    const { slowClientTimeoutMs } = this.#parts.options.session;
+    const shortest = Math.min(pingIntervalMs, idleTimeoutMs, slowClientTimeoutMs);
+    const periodMs = Math.min(SWEEP_TICK_MS_MAX, Math.max(5, shortest / SWEEP_SLICES / 2));
+    this.#stopSweep = this.#parts.ticker.every(periodMs, () => this.#sweep());
+  }
+
+  stop(): void {
+    this.#stopSweep?.();
+    this.#stopSweep = undefined;
+  }
+
+  // ① accept
+
+  upgrade(head: RequestHead): UpgradeVerdict {
+    const { accept, clock, counts, sessions } = this.#parts;
+    counts.stage('accept');
+    if (this.#draining) return refuse(counts, new MillraceError('MILLRACE_DRAINING', {}));
+    const verdict = accept.decide(head, clock.now(), sessions.count);
+    if (verdict.kind === 'refuse') {
+      counts.refused(verdict.error.code);
+      return { accept: false, reply: verdict.reply };
+    }
+    const { dialect, principal, protocol } = verdict;
+    const user: Admission = { dialect, principal, address: head.address };
+    return { accept: true, user, ...(protocol === undefined ? {} : { protocol }) };
+  }
+
+  open(connection: Connection): void {
+    const { sessions, accept, counts, clock } = this.#parts;
+    const admission = connection.user as Admission;
+    connection.user = undefined;
+    if (sessions.full || this.#draining) {
+      return connection.close(closeCode.later, 'no session is free');
+    }
+    const session = sessions.add(connection, admission, clock.now());
+    connection.user = session;
+    accept.opened(admission.address);
+    counts.opened(admission.dialect, sessions.count);
+  }
+
+  // ② admit
+
+  message(connection: Connection, bytes: Uint8Array, binary: boolean): void {
+    const session = connection.user as Session | undefined;
+    if (!session?.open) return;
+    const { clock, admit } = this.#parts;
+    const nowMs = clock.now();
+    session.seenMs = nowMs;
+    session.pinged = false;
+    admit.message(session, bytes, binary, nowMs, clock.wall());
+  }
+
+  alive(connection: Connection): void {
+    const session = connection.user as Session | undefined;
+    if (!session) return;
+    session.seenMs = this.#parts.clock.now();
+    session.pinged = false;
+  }
+
+  // ⑦ deliver: what the client's socket says back
+
+  drain(connection: Connection): void {
+    const session = connection.user as Session | undefined;
+    if (!session?.open || session.fullSinceMs === 0) return;
+    const waits = this.#parts.sessions.grant(session);
+    session.fullSinceMs = connection.buffered() > 0 ? this.#parts.clock.now() : 0;
+    if (waits) this.credited(session);
+  }
+
+  credited(session: Session): void {
+    const link = this.#parts.crew.links[session.worker];
+    link.control(Kind.credit, session);
+    link.flush();
+  }
+
+  close(connection: Connection): void {
+    const session = connection.user as Session | undefined;
+    if (!session) return;
+    connection.user = undefined;
+    this.#leave(session);
+  }
+
+  http(head: RequestHead, body: Uint8Array): HttpReply {
+    const forbidden = this.#parts.accept.checkHost(head);
+    return forbidden ? refusal(forbidden) : this.#parts.http(head, body);
+  }
+
+  fault(error: unknown, where: string): void {
+    this.#parts.counts.error('MILLRACE_INTERNAL');
+    this.#parts.fault(error, where);
+  }
+
+  /** Ends a session for this reason: its error's close code and sentence. */
+  end(session: Session, error: MillraceError): void {
+    this.#parts.counts.error(error.code);
+    this.closeSession(session, error.failure.close ?? closeCode.later, error.message);
+  }
+
+  closeSession(session: Session, code: number, reason: string): void {
+    session.connection.close(code, clip(reason));
+    this.#leave(session);
+  }
+
+  /** A request whose worker is lost and that cannot run again: its epitaph, or the dialect's complaint when it had no frame yet. */
+  bury(request: Request): void {
+    const { session, epitaph, delivered } = request;
+    const { requests, counts, dialects } = this.#parts;
+    const error = new MillraceError('MILLRACE_WORKER_LOST', {});
+    counts.error(error.code);
+    if (session.open) {
+      const frame = epitaph
+        ? splice(epitaph.bytes, epitaph.at, delivered)
+        : dialects[session.admission.dialect].complain(error);
+      session.connection.send(frame, false);
+    }
+    requests.settle(request);
+  }
+
+  /** Running streams finish (at most `limitMs`), then every session is closed with 1012. */
+  async drainAll(limitMs: number): Promise<void> {
+    this.#draining = true;
+    this.#parts.crew.drain();
+    await this.#idle(limitMs);
+    await this.#closeAll();
+  }
+
+  #idle(limitMs: number): Promise<void> {
+    const { requests, ticker } = this.#parts;
+    return new Promise((resolve) => {
+      const done = () => {
+        stop();
+        cancel();
+        resolve();
+      };
+      const cancel = ticker.after(limitMs, done);
+      const stop = ticker.every(DRAIN_POLL_MS, () => {
+        if (requests.count === 0) done();
+      });
+    });
+  }
+
+  async #closeAll(): Promise<void> {
+    const { sessions, ticker, random } = this.#parts;
+    const { message } = new MillraceError('MILLRACE_DRAINING', {});
+    const spreadMs = Math.min(CLOSE_SPREAD_MS, sessions.count);
+    const closing: Promise<void>[] = [];
+    sessions.slice(0, sessions.used, (session) => {
+      const closed = new Promise<void>((resolve) => {
+        ticker.after(spreadMs * random.next(), () => {
+          if (session.open) this.closeSession(session, closeCode.restart, message);
+          resolve();
+        });
+      });
+      closing.push(closed);
+    });
+    await Promise.all(closing);
+  }
+
+  #leave(session: Session): void {
+    if (!session.open) return;
+    const { sessions, requests, accept, crew, counts } = this.#parts;
+    sessions.remove(session);
+    requests.settleAll(session);
+    const link = crew.links[session.worker];
+    link.control(Kind.sessionClose, session);
+    link.flush();
+    accept.closed(session.admission.address);
+    counts.sessions(sessions.count);
+  }
+
+  /** Pings the silent, closes the dead and those who do not read. */
+  #sweep(): void {
+    const { sessions, clock } = this.#parts;
+    const nowMs = clock.now();
+    const size = Math.ceil(sessions.used / SWEEP_SLICES) || 1;
+    const from = this.#swept >= sessions.used ? 0 : this.#swept;
+    this.#swept = from + size;
+    sessions.slice(from, this.#swept, (session) => this.#look(session, nowMs));
+    this.#parts.counts.held(this.#parts.requests.retainedBytes);
+  }
+
+  #look(session: Session, nowMs: number): void {
+    const { pingIntervalMs, idleTimeoutMs } = this.#parts.options.server;
+    const { slowClientTimeoutMs } = this.#parts.options.session;
+    if (session.fullSinceMs !== 0 && nowMs - session.fullSinceMs > slowClientTimeoutMs) {
+      this.#parts.counts.slowClient();
+      const limitMs = slowClientTimeoutMs;
+      this.end(session, new MillraceError('MILLRACE_CLIENT_SLOW', { limitMs }));
+      return session.connection.terminate();
+    }
+    const silentMs = nowMs - session.seenMs;
+    if (silentMs > idleTimeoutMs) {
+      this.end(session, new MillraceError('MILLRACE_CLIENT_SILENT', { limitMs: idleTimeoutMs }));
+      return session.connection.terminate();
+    }
+    if (silentMs > pingIntervalMs && !session.pinged) {
+      session.pinged = true;
+      session.connection.ping();
+    }
+  }
+}
+
+/** Deliver's view of the server. */
+export function deliverEvents(server: () => Server): DeliverEvents {
+  return {
+    credited: (session) => server().credited(session),
+    close: (session, code, reason) => server().closeSession(session, code, reason),
+  };
+}
+
+function refuse(counts: Counts, error: MillraceError): UpgradeVerdict {
+  counts.refused(error.code);
+  return { accept: false, reply: refusal(error) };
+}
+
+/** Puts the next sequence number (decimal) into the gap. */
+function splice(bytes: Uint8Array, at: number, sequence: number): Uint8Array {
+  if (at < 0) return bytes;
+  return Buffer.concat([bytes.subarray(0, at), Buffer.from(String(sequence)), bytes.subarray(at)]);
+}
+
+/** A close reason has at most 123 bytes (RFC 6455 section 5.5). */
+function clip(reason: string): string {
+  return Buffer.byteLength(reason) <= 123 ? reason : `${reason.slice(0, 100)}…`;
+}

@@ -1,0 +1,61 @@
+/** What the engine says about itself: readiness with its reason, and the state an operator asks for first. */
+import type { UpstreamTable } from '../memory/contract.ts';
+import { UpstreamWord } from '../memory/layout.ts';
+import type { Options } from '../options/schema.ts';
+import type { Coordination } from './coordination.ts';
+import type { Crew } from './crew.ts';
+import type { Requests } from './requests.ts';
+import type { Server } from './server.ts';
+import type { Sessions } from './session.ts';
+
+export interface Watched {
+  readonly options: Options;
+  readonly table: UpstreamTable;
+  readonly crew: Crew;
+  readonly coordination: Coordination;
+  readonly sessions: Sessions;
+  readonly requests: Requests;
+  readonly server: Server;
+}
+
+const healthWords = ['unhealthy', 'healthy', 'not yet probed'] as const;
+const circuitWords = ['closed', 'open', 'half-open'] as const;
+
+/** Whether new streams can be served, and if not, why. */
+export function readiness(watched: Watched): { ready: boolean; reason: string } {
+  const { server, crew, options } = watched;
+  const no = (reason: string) => ({ ready: false, reason });
+  if (server.draining) return no('draining: millrace shuts down');
+  if (!server.listening) return no('starting');
+  if (crew.serving === 0) return no('no worker thread serves');
+  if (options.upstreams.length === 0) return no('no upstream is configured');
+  const usable = upstreams(watched).some((each) => each.health !== 'unhealthy' && !each.drained);
+  return usable ? { ready: true, reason: 'serving' } : no('no upstream is healthy');
+}
+
+export function status(watched: Watched) {
+  const { sessions, requests, crew, coordination, options } = watched;
+  return {
+    ...readiness(watched),
+    uptimeS: Math.round(process.uptime()),
+    sessions: { open: sessions.count, max: options.server.sessionsMax },
+    requests: { open: requests.count, retainedBytes: requests.retainedBytes },
+    coordinator: { serving: coordination.serving },
+    workers: crew.status(),
+    upstreams: upstreams(watched),
+  };
+}
+
+function upstreams({ options, table }: Watched) {
+  return options.upstreams.map(({ name, url, models }, at) => ({
+    name,
+    url,
+    models,
+    health: healthWords[table.get(at, UpstreamWord.health)],
+    circuit: circuitWords[table.get(at, UpstreamWord.circuit)],
+    drained: table.get(at, UpstreamWord.drained) === 1,
+    weight: table.get(at, UpstreamWord.weight),
+    capacity: table.get(at, UpstreamWord.capacity),
+    inFlight: table.inFlight(at),
+  }));
+}

@@ -1,0 +1,139 @@
+/**
+ * The relay threads: a piscina pool with one resident task per thread. piscina starts, counts and refills threads; it never
+ * stands on a token's path. An incarnation is one life of one worker row: its own pair of rings, its own port.
+ *
+ * Two rules learnt from crashes: no AbortSignal on a running task, and no termination of a thread whose `inCodec` cell is set.
+ * Therefore residents end by being asked (a `stop` record), and only a retired thread is terminated.
+ */
+import { MessageChannel } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { MillraceError } from '../errors.ts';
+import type { RingConsumer, RingProducer, ThreadCells } from '../memory/contract.ts';
+import { allocateRing, ringConsumer, ringProducer } from '../memory/ring.ts';
+import type { Options } from '../options/schema.ts';
+import type { Fact } from './facts.ts';
+import type { FromWorker, SharedHandles, ToWorker, WorkerStart } from './messages.ts';
+import { channel } from './port.ts';
+import { WORKER_ROW } from './roster.ts';
+
+/** Threads beyond the configured number: room for replacements of hung ones that have not ended yet. */
+const SPARE_THREADS = 4;
+const IDLE_TIMEOUT_MS = 60_000;
+
+export interface IncarnationEvents {
+  /** The worker wrote into its down ring, or freed space in its up ring. */
+  bell(): void;
+  fact(fact: Fact): void;
+}
+
+/** One life of one worker. */
+export interface Incarnation {
+  readonly worker: number;
+  readonly generation: number;
+  readonly up: RingProducer;
+  readonly down: RingConsumer;
+  /** Settles when the worker serves; rejects with a MillraceError when it ends before. */
+  readonly ready: Promise<void>;
+  /** Settles when its thread left the task: undefined = it returned as asked. Never rejects. */
+  readonly gone: Promise<string | undefined>;
+}
+
+export class WorkerPool {
+  readonly #pool: Piscina;
+  readonly #options: Options;
+  readonly #shared: SharedHandles;
+  readonly #cells: ThreadCells;
+  readonly #threads = new Map<Incarnation, number>();
+
+  constructor(workers: number, options: Options, shared: SharedHandles, cells: ThreadCells) {
+    this.#options = options;
+    this.#shared = shared;
+    this.#cells = cells;
+    this.#pool = new Piscina<WorkerStart, void>({
+      filename: new URL('../worker/entry.js', import.meta.url).href,
+      minThreads: workers,
+      maxThreads: workers + SPARE_THREADS,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: IDLE_TIMEOUT_MS,
+      // 'sync' would freeze a thread between tasks, sockets included.
+      atomics: 'disabled',
+      recordTiming: false,
+    });
+    // A resident's failure arrives through its own promise; a thread that dies idle is refilled by piscina.
+    this.#pool.on('error', () => {});
+  }
+
+  start(worker: number, events: IncarnationEvents): Incarnation {
+    const { port1, port2 } = new MessageChannel();
+    const mine = channel<FromWorker, ToWorker>(port1);
+    const up = allocateRing(this.#options.memory.ringBytes);
+    const down = allocateRing(this.#options.memory.ringBytes);
+    const generation = this.#cells.renew(WORKER_ROW + worker);
+    let incarnation: Incarnation;
+    const ready = new Promise<void>((resolve, reject) => {
+      mine.listen((message) => {
+        switch (message.type) {
+          case 'bell':
+            return events.bell();
+          case 'fact':
+            return events.fact(message.fact);
+          case 'ready':
+            this.#threads.set(incarnation, message.thread);
+            return resolve();
+          case 'failed':
+            return reject(MillraceError.fromWire(message.error));
+        }
+      });
+    });
+    const start: WorkerStart = {
+      worker,
+      generation,
+      options: this.#options,
+      shared: this.#shared,
+      up,
+      down,
+      port: port2,
+    };
+    const gone = this.#pool.run(start, { transferList: [port2] }).then(
+      () => undefined,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+    incarnation = {
+      worker,
+      generation,
+      up: ringProducer(up, mine.bell),
+      down: ringConsumer(down, mine.bell),
+      ready: Promise.race([ready, gone.then((reason) => Promise.reject(lost(reason)))]),
+      gone: gone.finally(() => {
+        this.#threads.delete(incarnation);
+        mine.close();
+      }),
+    };
+    incarnation.ready.catch(() => {});
+    return incarnation;
+  }
+
+  /**
+   * Ends the thread of a hung incarnation, before its row is renewed. False when it may not be ended: it is inside a synchronous
+   * codec (terminating there aborts the process; it will find itself retired when it comes out), or it never was ready.
+   */
+  end(incarnation: Incarnation): boolean {
+    const number = this.#threads.get(incarnation);
+    const thread = this.#pool.threads.find((each) => each.threadId === number);
+    if (!thread || this.#cells.inCodec(WORKER_ROW + incarnation.worker)) return false;
+    void thread.terminate();
+    return true;
+  }
+
+  /** Call after every incarnation is gone: closing a pool with residents would terminate them. */
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+}
+
+function lost(reason: string | undefined): MillraceError {
+  return new MillraceError('MILLRACE_START_FAILED', {
+    thread: 'worker',
+    reason: reason ?? 'it returned at once',
+  });
+}
