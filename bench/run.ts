@@ -1,0 +1,87 @@
+/**
+ * npm run bench [name …]: runs the benches, prints figures beside goals, writes bench/results/. Exit code 0 when every goal
+ * is reached, 1 when one is missed, 3 when none is missed but one is inconclusive, 2 when a bench could not run.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { echo, nothing } from './load/echo.ts';
+import type { Bench, Result, Settings } from './support/bench.ts';
+import { stolenShare } from './support/children.ts';
+import { machine } from './support/machine.ts';
+import { table } from './support/table.ts';
+import { exitCode, judge } from './support/verdict.ts';
+
+const benches: readonly Bench[] = [nothing, echo];
+
+const { values: flags, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    'no-pin': { type: 'boolean', default: false },
+    backend: { type: 'string', multiple: true, default: ['uws', 'ws'] },
+    'write-docs': { type: 'boolean', default: false },
+  },
+});
+
+const progress = (text: string): void => void process.stderr.write(`${text}\n`);
+
+function settingsFor(bench: Bench): Settings {
+  return {
+    rounds: Number(flags.rounds ?? (flags.quick ? 2 : 5)),
+    quick: flags.quick,
+    pin: !flags['no-pin'],
+    backends: flags.backend.filter((name) => name === 'uws' || name === 'ws'),
+    progress: (text) => progress(`${bench.name}: ${text}`),
+  };
+}
+
+async function runOne(bench: Bench): Promise<Result> {
+  const began = performance.now();
+  const stolenBefore = await stolenShare();
+  const { readings, goals, notes } = await bench.run(settingsFor(bench));
+  const stolenAfter = await stolenShare();
+  const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
+  return {
+    name: bench.name,
+    title: bench.title,
+    readings,
+    goals: goals.map((goal) => judge(goal)),
+    notes: [
+      ...notes,
+      `time taken from the worst core by others: ${percent(stolenBefore)} before, ${percent(stolenAfter)} after`,
+    ],
+    seconds: (performance.now() - began) / 1000,
+  };
+}
+
+const unknown = names.filter((name) => !benches.some((bench) => bench.name === name));
+if (unknown.length > 0) {
+  progress(`no bench ${unknown.join(', ')}; there are: ${benches.map((b) => b.name).join(' ')}`);
+  process.exit(2);
+}
+
+const results: Result[] = [];
+let broken = false;
+for (const bench of benches) {
+  if (names.length > 0 && !names.includes(bench.name)) continue;
+  try {
+    const result = await runOne(bench);
+    results.push(result);
+    process.stdout.write(table(result));
+    const folder = new URL('../../bench/results/', import.meta.url);
+    mkdirSync(folder, { recursive: true });
+    const file = new URL(`${flags.quick ? 'quick-' : ''}${bench.name}.json`, folder);
+    const about = machine(`npm run bench -- ${bench.name}`, !flags['no-pin']);
+    writeFileSync(file, `${JSON.stringify({ ...about, ...result }, null, 1)}\n`);
+  } catch (error) {
+    broken = true;
+    progress(`${bench.name}: could not run: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+const verdicts = results.flatMap((result) => result.goals.map((goal) => goal.verdict));
+const count = (verdict: string) => verdicts.filter((v) => v === verdict).length;
+process.stdout.write(
+  `\n${count('reached')} reached, ${count('missed')} missed, ${count('inconclusive')} inconclusive\n`,
+);
+process.exit(broken ? 2 : exitCode(verdicts));
