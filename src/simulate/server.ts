@@ -1,0 +1,124 @@
+/**
+ * The simulated upstream: a real HTTP server on loopback that speaks OpenAI chat completions with made-up answers, at a chosen
+ * pace and with chosen faults. It says in every header, id, model entry and first sentence that it is simulated. Credentials are ignored.
+ *
+ *   request ──▶ chat-request, directives, faults ──▶ answer ──▶ script ──▶ play ──▶ sink
+ *                      (what is wanted)              (what is said)   (when, how)
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { MillraceError } from '../errors.ts';
+import { errorBody } from './error-body.ts';
+import { type Faults, parseFaults } from './faults.ts';
+import { Journal } from './journal.ts';
+import { type Listener, listenOn } from './listener.ts';
+import { type ResolvedOptions, resolveSimulated, type SimulatedOptions } from './options.ts';
+import { ChatRoute } from './route.ts';
+import { Wheel } from './wheel.ts';
+
+export interface FaultControl {
+  /** Holds for all further requests, or for the next `requests` of them; undefined ends it. */
+  set(faults: string | Faults | undefined, requests?: number): void;
+  /** Refuses connections until it is called with false: the listener is closed, idle connections too. */
+  refuse(on: boolean): Promise<void>;
+  /** RST to every open connection. Answers how many. */
+  resetAll(): number;
+  /** Status of GET /healthz. */
+  health(status: number): void;
+}
+
+export interface SimulatedServer {
+  /** Base URL as upstreams are configured: up to and including /v1. */
+  readonly url: string;
+  readonly name: string;
+  readonly journal: Journal;
+  readonly faults: FaultControl;
+  /** Open TCP connections. */
+  readonly connections: number;
+  /** Streams not finished. */
+  readonly streams: number;
+  close(): Promise<void>;
+}
+
+/** Starts one. Throws MILLRACE_FIELD_INVALID, MILLRACE_PORT_TAKEN or MILLRACE_LISTEN_FAILED. */
+export async function startSimulated(options: SimulatedOptions = {}): Promise<SimulatedServer> {
+  const resolved = resolveSimulated(options);
+  const journal = new Journal(resolved.journalEntriesMax);
+  const wheel = new Wheel();
+  const route = new ChatRoute(resolved, journal, wheel);
+  const health = { status: 200 };
+  const listener = await listenOn(resolved.port, (request, response) =>
+    dispatch(request, response, route, resolved, health),
+  );
+  return {
+    url: `http://${listener.host}:${listener.port}/v1`,
+    name: resolved.name,
+    journal,
+    faults: controlOf(listener, route, health),
+    get connections() {
+      return listener.connections;
+    },
+    get streams() {
+      return route.streams;
+    },
+    async close() {
+      route.close();
+      await listener.close();
+      wheel.stop();
+    },
+  };
+}
+
+function controlOf(listener: Listener, route: ChatRoute, health: { status: number }): FaultControl {
+  return {
+    set: (faults, requests) =>
+      route.setFaults(typeof faults === 'string' ? parseFaults(faults) : faults, requests),
+    refuse: (on) => listener.refuse(on),
+    resetAll: () => listener.resetAll(),
+    health: (status) => {
+      health.status = status;
+    },
+  };
+}
+
+function dispatch(
+  request: IncomingMessage,
+  response: ServerResponse,
+  route: ChatRoute,
+  options: ResolvedOptions,
+  health: { status: number },
+): void {
+  const path = (request.url ?? '').split('?')[0] ?? '';
+  response.setHeader('server', 'millrace-simulated');
+  response.setHeader('x-simulated', options.name);
+  if (path === '/v1/chat/completions') {
+    if (request.method === 'POST') return route.accept(request, response);
+    return sendError(response, new MillraceError('MILLRACE_METHOD_UNSUPPORTED', {}));
+  }
+  if (path === '/healthz' || path === '/v1/healthz') {
+    return sendJson(response, health.status, {
+      status: health.status === 200 ? 'ok' : 'failing',
+      simulated: true,
+    });
+  }
+  if (path === '/v1/models') {
+    const data = options.models.map((model) => modelEntry(model));
+    return sendJson(response, 200, { object: 'list', data });
+  }
+  const model = options.models.find((one) => path === `/v1/models/${encodeURIComponent(one)}`);
+  if (model !== undefined) return sendJson(response, 200, modelEntry(model));
+  return sendError(response, new MillraceError('MILLRACE_PATH_UNKNOWN', {}));
+}
+
+function modelEntry(id: string) {
+  return { id, object: 'model', created: 0, owned_by: 'millrace-simulated', simulated: true };
+}
+
+function sendJson(response: ServerResponse, status: number, body: object): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(text);
+}
+
+function sendError(response: ServerResponse, error: MillraceError): void {
+  sendJson(response, error.failure.status, errorBody(error));
+}
