@@ -7,7 +7,7 @@ import type { ThreadCells } from '../memory/contract.ts';
 import type { Options } from '../options/schema.ts';
 import type { Clock, Ticker } from '../policy/ports.ts';
 import type { Fact } from '../threads/facts.ts';
-import type { CoordinatorStart, FromCoordinator, ToCoordinator } from '../threads/messages.ts';
+import type { FromCoordinator, ToCoordinator } from '../threads/messages.ts';
 import { COORDINATOR_ROW } from '../threads/roster.ts';
 import type { Spawned } from '../threads/spawn.ts';
 
@@ -40,19 +40,19 @@ export class Coordination {
   #stopped: (() => void) | undefined = undefined;
 
   constructor(parts: {
-    spawn(start: Pick<CoordinatorStart, 'generation'>): Coordinator;
+    spawn(generation: number): Coordinator;
     cells: ThreadCells;
     options: Options;
     clock: Clock;
     ticker: Ticker;
     fact(fact: Fact): void;
   }) {
-    this.#spawn = (generation) => parts.spawn({ generation });
+    this.#spawn = (generation) => parts.spawn(generation);
     this.#cells = parts.cells;
     this.#options = parts.options;
     this.#clock = parts.clock;
     this.#ticker = parts.ticker;
-    this.#fact = parts.fact;
+    this.#fact = (fact) => parts.fact(fact);
   }
 
   get serving(): boolean {

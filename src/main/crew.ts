@@ -134,7 +134,7 @@ export class Crew {
       const error = new MillraceError('MILLRACE_START_FAILED', { thread: 'worker', reason });
       cancel = this.#ticker.after(startTimeoutMs, () => reject(error));
     });
-    const ready = Promise.all(this.#members.map((member) => member.incarnation?.ready));
+    const ready = Promise.all(this.#incarnations().map((each) => each.ready));
     await Promise.race([ready, late]).finally(cancel);
     this.#stopWatch = this.#ticker.every(heartbeatMs, () => this.#watch());
   }
@@ -153,13 +153,17 @@ export class Crew {
     const late = new Promise<void>((resolve) => {
       this.#ticker.after(this.#options.threads.hungAfterMs, resolve);
     });
-    const all = this.#members.map((member) => member.incarnation?.gone);
+    const all = this.#incarnations().map((each) => each.gone);
     await Promise.race([Promise.all(all), late]);
     for (const member of this.#members) {
       member.pump?.stop();
       if (member.serving && member.incarnation) this.#pool.end(member.incarnation);
     }
     await this.#pool.close();
+  }
+
+  #incarnations(): Incarnation[] {
+    return this.#members.flatMap((member) => member.incarnation ?? []);
   }
 
   #order(kind: number): void {
@@ -179,7 +183,7 @@ export class Crew {
     member.pump = createPump({
       consumer: incarnation.down,
       drain: () => this.#drainOnce(member, incarnation),
-      soon: this.#ticker.soon,
+      soon: (task) => this.#ticker.soon(task),
       turnsMax: POLL_TURNS,
     });
     member.beats = this.#cells.beats(WORKER_ROW + worker);

@@ -32,6 +32,7 @@ export class Deliver {
   readonly #binary = new Uint8Array(BATCH_MAX);
   readonly #next = new Int16Array(BATCH_MAX);
   readonly #touched: Session[] = [];
+  readonly #heirs: Session[] = [];
   readonly #tickets: Ticket[] = [];
   readonly #closing: { session: Session; code: number; reason: string }[] = [];
   #frames = 0;
@@ -69,6 +70,7 @@ export class Deliver {
       this.#counts.stage('deliver', this.#frames);
     }
     if (this.#tickets.length > 0) this.#freeTickets();
+    if (this.#heirs.length > 0) for (const heir of this.#heirs.splice(0)) this.#credit(heir);
     if (this.#closing.length > 0) this.#close();
     return records;
   }
@@ -98,7 +100,7 @@ export class Deliver {
     }
     this.#sessions.took(slot, bytes.byteLength);
     const session = this.#sessions.find(slot, header.generation);
-    if (session === undefined) return;
+    if (session === undefined) return this.#stray(slot);
     const at = this.#frames++;
     this.#payloads[at] = bytes;
     this.#bytes += bytes.byteLength;
@@ -112,6 +114,12 @@ export class Deliver {
     }
     session.batchTail = at;
     if (header.stream !== 0) this.#account(session, header);
+  }
+
+  /** A frame for a session that has left used the credit of whoever holds its slot now: that one is due it back. */
+  #stray(slot: number): void {
+    const heir = this.#sessions.at(slot);
+    if (heir) this.#heirs.push(heir);
   }
 
   /** What a frame means for its request: how far it got, its commit point, its end. */
@@ -135,6 +143,10 @@ export class Deliver {
       this.#corked = undefined;
     }
     session.batchHead = session.batchTail = -1;
+    this.#credit(session);
+  }
+
+  #credit(session: Session): void {
     if (session.open && this.#sessions.grant(session)) this.#events.credited(session);
   }
 

@@ -129,6 +129,11 @@ export class Sessions {
     return session !== undefined && session.generation === generation ? session : undefined;
   }
 
+  /** Whoever holds the slot now. */
+  at(slot: number): Session | undefined {
+    return this.#bySlot[slot];
+  }
+
   /** Counts bytes that left a ring for a slot, also when its session is gone. */
   took(slot: number, bytes: number): void {
     this.#taken[slot] += bytes;

@@ -2,6 +2,7 @@
  * What threads tell each other outside the rings: one closed union per direction, a few messages per life or per stream.
  * Everything here survives structuredClone; errors travel as WireError.
  */
+import type { MessagePort } from 'node:worker_threads';
 import type { WireError } from '../errors.ts';
 import type { SharedBytes } from '../memory/contract.ts';
 import type { Options } from '../options/schema.ts';
@@ -27,7 +28,7 @@ export interface WorkerStart {
   /** main to worker / worker to main: this incarnation's own rings. */
   readonly up: SharedBytes;
   readonly down: SharedBytes;
-  readonly port: import('node:worker_threads').MessagePort;
+  readonly port: MessagePort;
 }
 
 export type ToWorker =

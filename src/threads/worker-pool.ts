@@ -69,7 +69,7 @@ export class WorkerPool {
     const up = allocateRing(this.#options.memory.ringBytes);
     const down = allocateRing(this.#options.memory.ringBytes);
     const generation = this.#cells.renew(WORKER_ROW + worker);
-    let incarnation: Incarnation;
+    let thread = 0;
     const ready = new Promise<void>((resolve, reject) => {
       mine.listen((message) => {
         switch (message.type) {
@@ -78,7 +78,7 @@ export class WorkerPool {
           case 'fact':
             return events.fact(message.fact);
           case 'ready':
-            this.#threads.set(incarnation, message.thread);
+            thread = message.thread;
             return resolve();
           case 'failed':
             return reject(MillraceError.fromWire(message.error));
@@ -98,7 +98,7 @@ export class WorkerPool {
       () => undefined,
       (error: unknown) => (error instanceof Error ? error.message : String(error)),
     );
-    incarnation = {
+    const incarnation: Incarnation = {
       worker,
       generation,
       up: ringProducer(up, mine.bell),
@@ -109,6 +109,10 @@ export class WorkerPool {
         mine.close();
       }),
     };
+    ready.then(
+      () => this.#threads.set(incarnation, thread),
+      () => {},
+    );
     incarnation.ready.catch(() => {});
     return incarnation;
   }
