@@ -27,13 +27,24 @@ export interface Provider {
   encode(request: ModelRequest, upstream: UpstreamFacts): ProviderRequest;
   /** A decoder for the body of a 200 response whose content type it accepts. */
   decoder(upstream: string, sink: EventSink, bounds: DecoderBounds): Decoder;
-  /** The failure that a response without a stream means. `body` is at most 64 KiB of it. */
-  refusal(upstream: string, status: number, headers: HeaderReader, body: Uint8Array): MillraceError;
+  /**
+   * The failure that a response without a stream means. `body` is at most 64 KiB of it. `apiKey` is the key that was sent: it is
+   * masked where the upstream quotes it (whatever else looks like a key is masked anyway).
+   */
+  refusal(
+    upstream: string,
+    status: number,
+    headers: HeaderReader,
+    body: Uint8Array,
+    apiKey?: string,
+  ): MillraceError;
 }
 
 export interface DecoderBounds {
   /** Largest single event of the upstream, bytes. */
   readonly eventBytesMax: number;
+  /** Called for every event that needed a full JSON parse. */
+  readonly onFallback?: () => void;
 }
 
 /** Reads a response header, lower-case name; undefined when absent. Several values come joined by ", ". */

@@ -1,0 +1,135 @@
+/** A turn as a chat-completion request. What the protocol cannot say is refused, never left out in silence. */
+import { MillraceError } from '../../errors.ts';
+import type { ProviderRequest, UpstreamFacts } from '../provider.ts';
+import type { ContentPart, Message, ModelRequest, Tool, ToolChoice } from '../request.ts';
+import { asObject, asText } from './json-value.ts';
+
+export function encode(request: ModelRequest, upstream: UpstreamFacts): ProviderRequest {
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    accept: 'text/event-stream',
+    // Compressed token streams cost latency on both sides and gain nothing on a data-centre link.
+    'accept-encoding': 'identity',
+  };
+  if (upstream.apiKey !== undefined && upstream.apiKey !== '')
+    headers['authorization'] = `Bearer ${upstream.apiKey}`;
+  const body = JSON.stringify(bodyOf(request, upstream.model));
+  return { method: 'POST', path: '/chat/completions', headers, body };
+}
+
+/** Members that are undefined are left out by JSON.stringify. */
+function bodyOf(request: ModelRequest, model: string): object {
+  const tools = request.tools ?? [];
+  const callable = tools.length > 0;
+  return {
+    model,
+    messages: messagesOf(request.messages),
+    stream: true,
+    stream_options: { include_usage: true },
+    tools: callable ? tools.map(toolOf) : undefined,
+    // Servers refuse both without tools.
+    tool_choice: callable ? choiceOf(request.toolChoice) : undefined,
+    parallel_tool_calls: callable ? request.parallelToolCalls : undefined,
+    temperature: request.temperature,
+    top_p: request.topP,
+    [lengthField(model)]: request.maxOutputTokens,
+    reasoning_effort: request.reasoningEffort,
+    response_format: formatOf(request.responseFormat),
+    seed: request.seed,
+    user: request.user,
+  };
+}
+
+/** OpenAI's reasoning models refuse `max_tokens`; most other servers know no other word. */
+function lengthField(model: string): string {
+  return /(?:^|\/)(?:o\d|gpt-[5-9])/.test(model) ? 'max_completion_tokens' : 'max_tokens';
+}
+
+/**
+ * Chat servers want all calls of one turn in one assistant message, right before their results; dialects may hand text and calls over
+ * as neighbours.
+ */
+function messagesOf(messages: readonly Message[]): object[] {
+  const joined: Message[] = [];
+  for (const message of messages) {
+    const last = joined.at(-1);
+    const calls = message.role === 'assistant' && (message.toolCalls?.length ?? 0) > 0;
+    if (calls && last?.role === 'assistant') {
+      joined[joined.length - 1] = {
+        role: 'assistant',
+        content: [...last.content, ...message.content],
+        toolCalls: [...(last.toolCalls ?? []), ...(message.toolCalls ?? [])],
+      };
+    } else joined.push(message);
+  }
+  return joined.map((message, at) => messageOf(message, `messages[${at}]`));
+}
+
+function messageOf(message: Message, path: string): object {
+  if (message.role === 'tool')
+    return { role: 'tool', tool_call_id: message.callId, content: message.content };
+  if (message.role === 'user')
+    return { role: 'user', content: contentOf(message.content, true, path) };
+  const content = contentOf(message.content, false, path);
+  // `developer` is OpenAI's newer word for the same place; other servers know only `system`, and OpenAI takes both.
+  if (message.role !== 'assistant') return { role: 'system', content };
+  const calls = message.toolCalls ?? [];
+  if (calls.length === 0) return { role: 'assistant', content };
+  const toolCalls = calls.map(({ id, name, arguments: text }) => ({
+    id,
+    type: 'function',
+    function: { name, arguments: text },
+  }));
+  return { role: 'assistant', content: content === '' ? null : content, tool_calls: toolCalls };
+}
+
+/** Text as one string where it is one: the form every server takes. */
+function contentOf(
+  parts: readonly ContentPart[],
+  images: boolean,
+  path: string,
+): string | readonly object[] {
+  const [only] = parts;
+  if (only === undefined) return '';
+  if (parts.length === 1 && only.type === 'text') return only.text;
+  return parts.map((part, at) => {
+    if (part.type === 'text') return { type: 'text', text: part.text };
+    if (!images) throw unsupported(`${path}.content[${at}]`, 'images belong to user messages');
+    return { type: 'image_url', image_url: { url: part.url, detail: part.detail } };
+  });
+}
+
+function toolOf({ name, description, parameters, strict }: Tool): object {
+  return { type: 'function', function: { name, description, parameters, strict } };
+}
+
+function choiceOf(choice: ToolChoice | undefined): unknown {
+  return typeof choice === 'object'
+    ? { type: 'function', function: { name: choice.name } }
+    : choice;
+}
+
+/** Takes the form of chat (`json_schema` in an object of its own) and the flat one of the Responses API. */
+function formatOf(format: unknown): object | undefined {
+  if (format === undefined || format === null) return undefined;
+  const object = asObject(format);
+  switch (object?.['type']) {
+    case 'text':
+      return undefined;
+    case 'json_object':
+      return { type: 'json_object' };
+    case 'json_schema': {
+      const nested = asObject(object['json_schema']);
+      const { name, description, schema, strict } = nested ?? object;
+      if (asText(name) === undefined || asObject(schema) === undefined)
+        throw unsupported('response_format', 'a JSON schema needs a name and a schema');
+      return { type: 'json_schema', json_schema: { name, description, schema, strict } };
+    }
+    default:
+      throw unsupported('response_format', 'chat completions know text, json_object, json_schema');
+  }
+}
+
+function unsupported(path: string, reason: string): MillraceError {
+  return new MillraceError('MILLRACE_FIELD_UNSUPPORTED', { path, reason });
+}

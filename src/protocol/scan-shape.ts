@@ -1,0 +1,123 @@
+/**
+ * Where the changing parts of a chat-completion chunk lie in its bytes. Only for chunks that JSON.parse has accepted; gives up
+ * (undefined) wherever an object could be read in two ways: a key twice, a key with an escape.
+ */
+
+export interface Slot {
+  /** 'delta' and 'text' are escaped string bodies, 'digits' a plain positive integer. */
+  readonly kind: 'delta' | 'text' | 'digits';
+  readonly start: number;
+  readonly end: number;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+type Members = ReadonlyMap<string, Range>;
+
+/** The slots of a chunk in order, the delta's own among them: `choices[0].delta.<field>`, for 'arguments' inside the tool call. */
+export function locate(chunk: Uint8Array, field: string): readonly Slot[] | undefined {
+  const top = membersAt(chunk, skipSpace(chunk, 0));
+  const choice = top && firstIn(chunk, top, 'choices');
+  const delta = choice && objectIn(chunk, choice, 'delta');
+  const holder = field === 'arguments' ? delta && functionIn(chunk, delta) : delta;
+  const body = holder && stringIn(chunk, holder, field);
+  if (!top || !body) return undefined;
+  const slots: Slot[] = [{ kind: 'delta', ...body }];
+  // What changes from chunk to chunk and means nothing: the clock, and OpenAI's padding against guessing tokens by length.
+  const created = top.get('created');
+  if (created && isDigits(chunk, created)) slots.push({ kind: 'digits', ...created });
+  const padding = stringIn(chunk, top, 'obfuscation');
+  if (padding) slots.push({ kind: 'text', ...padding });
+  return slots.toSorted((a, b) => a.start - b.start);
+}
+
+function functionIn(chunk: Uint8Array, delta: Members): Members | undefined {
+  const call = firstIn(chunk, delta, 'tool_calls');
+  return call && objectIn(chunk, call, 'function');
+}
+
+function objectIn(chunk: Uint8Array, members: Members, key: string): Members | undefined {
+  const value = members.get(key);
+  return value && membersAt(chunk, value.start);
+}
+
+/** The first element of an array, an object. The caller knows from parsing that there is only one. */
+function firstIn(chunk: Uint8Array, members: Members, key: string): Members | undefined {
+  const value = members.get(key);
+  if (value === undefined || chunk[value.start] !== 0x5b) return undefined;
+  return membersAt(chunk, skipSpace(chunk, value.start + 1));
+}
+
+/** A string's body, without its quotes. */
+function stringIn(chunk: Uint8Array, members: Members, key: string): Range | undefined {
+  const value = members.get(key);
+  if (value === undefined || chunk[value.start] !== QUOTE) return undefined;
+  return { start: value.start + 1, end: value.end - 1 };
+}
+
+function isDigits(chunk: Uint8Array, { start, end }: Range): boolean {
+  for (let at = start; at < end; at++) if (chunk[at] < 0x30 || chunk[at] > 0x39) return false;
+  return chunk[start] !== 0x30 && end - start <= 15;
+}
+
+/** Key to range of its value, for the object at `pos`; undefined when it is none or ambiguous. */
+function membersAt(chunk: Uint8Array, pos: number): Members | undefined {
+  if (chunk[pos] !== 0x7b) return undefined;
+  const members = new Map<string, Range>();
+  let at = skipSpace(chunk, pos + 1);
+  while (chunk[at] === QUOTE) {
+    const keyEnd = skipString(chunk, at);
+    const key = Buffer.from(chunk.subarray(at + 1, keyEnd - 1)).toString('utf8');
+    if (key.includes('\\') || members.has(key)) return undefined;
+    at = skipSpace(chunk, keyEnd);
+    if (chunk[at] !== COLON) return undefined;
+    const start = skipSpace(chunk, at + 1);
+    const end = skipValue(chunk, start);
+    members.set(key, { start, end });
+    at = skipSpace(chunk, end);
+    if (chunk[at] === COMMA) at = skipSpace(chunk, at + 1);
+  }
+  return chunk[at] === 0x7d ? members : undefined;
+}
+
+function skipSpace(chunk: Uint8Array, pos: number): number {
+  let at = pos;
+  while (chunk[at] === 0x20 || chunk[at] === 0x0a || chunk[at] === 0x0d || chunk[at] === 0x09) at++;
+  return at;
+}
+
+/** The position after the string that begins at `pos`. */
+function skipString(chunk: Uint8Array, pos: number): number {
+  let at = pos + 1;
+  while (at < chunk.length && chunk[at] !== QUOTE) at += chunk[at] === BACKSLASH ? 2 : 1;
+  return at + 1;
+}
+
+/** The position after the value that begins at `pos`, without what follows it. */
+function skipValue(chunk: Uint8Array, pos: number): number {
+  let depth = 0;
+  let at = pos;
+  while (at < chunk.length) {
+    const byte = chunk[at];
+    if (byte === QUOTE) {
+      at = skipString(chunk, at);
+      if (depth === 0) return at;
+      continue;
+    }
+    if (byte === 0x7b || byte === 0x5b) depth++;
+    else if (byte === 0x7d || byte === 0x5d) {
+      if (depth === 0) return at;
+      depth--;
+      if (depth === 0) return at + 1;
+    } else if (depth === 0 && (byte === COMMA || byte <= 0x20)) return at;
+    at++;
+  }
+  return at;
+}
