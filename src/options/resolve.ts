@@ -118,7 +118,13 @@ function fillSecrets(value: unknown, path: Path, env: Env, problems: Problem[]):
 function crossChecks(options: Options): Problem[] {
   const problems: Problem[] = [];
   const names = new Map<string, number>();
-  for (const [index, { name }] of options.upstreams.entries()) {
+  for (const [index, { name, url }] of options.upstreams.entries()) {
+    const { username, password } = new URL(url);
+    if (username !== '' || password !== '') {
+      // The URL stands in logs and in the status; a key does not.
+      const text = 'must not hold a user or password; use apiKey';
+      problems.push({ path: ['upstreams', index, 'url'], text });
+    }
     const first = names.get(name);
     if (first === undefined) names.set(name, index);
     else {

@@ -185,6 +185,9 @@ test('what the schema cannot see: names twice, paths twice, a size that is no po
     }),
     ['upstreams[1].name must differ from upstreams[0].name, got "a" (code)'],
   );
+  assert.deepEqual(wrong({ upstreams: [{ name: 'a', url: 'http://u:p@a/v1' }] }), [
+    'upstreams[0].url must not hold a user or password; use apiKey (code)',
+  ]);
   assert.deepEqual(wrong({ paths: { chat: '/x', echo: '/x' } }), [
     'paths.echo must differ from paths.chat, got "/x" (code)',
   ]);
