@@ -5,13 +5,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { echo, nothing } from './load/echo.ts';
+import { hop } from './load/hop.ts';
+import { relay } from './load/relay.ts';
 import type { Bench, Result, Settings } from './support/bench.ts';
 import { stolenShare } from './support/children.ts';
 import { machine } from './support/machine.ts';
 import { table } from './support/table.ts';
 import { exitCode, judge } from './support/verdict.ts';
 
-const benches: readonly Bench[] = [nothing, echo];
+const benches: readonly Bench[] = [nothing, echo, hop, relay];
 
 const { values: flags, positionals: names } = parseArgs({
   allowPositionals: true,
@@ -76,7 +78,9 @@ for (const bench of benches) {
     writeFileSync(file, `${JSON.stringify({ ...about, ...result }, null, 1)}\n`);
   } catch (error) {
     broken = true;
-    progress(`${bench.name}: could not run: ${error instanceof Error ? error.message : String(error)}`);
+    progress(
+      `${bench.name}: could not run: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 const verdicts = results.flatMap((result) => result.goals.map((goal) => goal.verdict));

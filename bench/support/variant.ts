@@ -31,6 +31,7 @@ export interface Series {
   readonly pin: boolean;
   progress(text: string): void;
   describe(load: Load): string;
+  after?(load: Load): Promise<void>;
 }
 
 /** One series of interleaved rounds over servers that already run. */
@@ -43,6 +44,7 @@ export function measureAll(
     const path = variants.find((variant) => variant.name === server.name)?.path ?? '/ws';
     const load = await runLoad(series.mode, server, { path, ...series.options }, series.pin);
     series.progress(`round ${round + 1} ${server.name}: ${series.describe(load)}`);
+    await series.after?.(load);
     return load;
   });
 }
