@@ -26,6 +26,8 @@ export interface DialectBounds {
   /** One answer's text, bytes. */
   readonly outputBytesMax: number;
   readonly lanesMax: number;
+  /** Wall clock for `completed_at`, milliseconds; without it answers say when they were asked for. Frames before the terminal one never use it. */
+  readonly now?: () => number;
 }
 
 /** The models a session may ask for. */
@@ -39,6 +41,8 @@ export interface ModelList {
 export interface ClientMessage {
   readonly bytes: Uint8Array;
   readonly binary: boolean;
+  /** The bytes as JSON, where another thread parsed them already (very large messages). */
+  readonly parsed?: unknown;
   /** 16 unguessable bytes that main drew for this message, with owner and generation: ids derive from it (ids.ts). */
   readonly seed: IdSeed;
   /** Wall clock of its arrival, milliseconds. The same when the message runs again on another worker. */

@@ -47,7 +47,7 @@ export interface ModelRequest {
   readonly topP?: number;
   readonly maxOutputTokens?: number;
   readonly reasoningEffort?: string;
-  /** `text.format` of the Responses API, `response_format` of chat: passed through after a shape check. */
+  /** In the shape of chat's `response_format` (a Responses `text.format` is turned into it); the shape is checked, the schema passed on. */
   readonly responseFormat?: unknown;
   readonly seed?: number;
   readonly user?: string;

@@ -1,0 +1,109 @@
+/** The `response` object inside lifecycle events. What does not change during a response is made once. */
+import type { MillraceError } from '../../../errors.ts';
+import type { Usage } from '../../events.ts';
+import type { FrameWriter } from '../frame-writer.ts';
+import { errorText } from './error-frame.ts';
+import type { OutputItem } from './output-item.ts';
+
+export type Ending =
+  | { readonly status: 'completed' }
+  | { readonly status: 'incomplete'; readonly reason: string }
+  | { readonly status: 'failed'; readonly error: MillraceError; readonly delivered?: Delivered };
+
+/** How much of an answer had been handed over when it failed. */
+export interface Delivered {
+  /** Deltas, and the bytes of their JSON strings. */
+  readonly deltas: number;
+  readonly bytes: number;
+}
+
+export interface ResponseFacts {
+  readonly id: string;
+  readonly createdAt: number;
+  /** `"stream_id":"a",` or nothing. */
+  readonly stream: string;
+  /** The request's fields said back, without braces. */
+  readonly echo: string;
+}
+
+export class ResponseObject {
+  readonly #stream: string;
+  readonly #head: string;
+  readonly #echo: string;
+
+  constructor(facts: ResponseFacts) {
+    this.#stream = facts.stream;
+    this.#head = `"response":{"id":"${facts.id}","object":"response","created_at":${facts.createdAt},`;
+    this.#echo = facts.echo;
+  }
+
+  /** `response.created`, `response.in_progress`. */
+  writeOpener(to: FrameWriter, type: string, sequence: number): void {
+    this.#begin(to, type, String(sequence));
+    to.text('"status":"in_progress","completed_at":null,"error":null,"incomplete_details":null,');
+    to.text(`"output":[],"usage":null,${this.#echo}}}`);
+  }
+
+  /** The terminal event. `sequence` '' leaves its number out; the place for it is returned. */
+  writeEnding(
+    to: FrameWriter,
+    ending: Ending,
+    sequence: string,
+    completedAt: number,
+    items: readonly OutputItem[],
+    usage: Usage | undefined,
+  ): number {
+    const { status } = ending;
+    const at = this.#begin(to, `response.${status}`, sequence);
+    to.text(
+      `"status":"${status}","completed_at":${status === 'completed' ? completedAt : 'null'},`,
+    );
+    to.text('"error":').text(errorJson(ending));
+    to.text(',"incomplete_details":');
+    to.text(ending.status === 'incomplete' ? `{"reason":"${ending.reason}"}` : 'null');
+    to.text(',"output":[');
+    items.forEach((item, index) => {
+      if (index > 0) to.text(',');
+      item.writeItem(to, item.status === 'completed' ? 'completed' : 'incomplete');
+    });
+    to.text(`],"usage":${usageJson(usage)},${this.#echo}`);
+    if (ending.status === 'failed') to.text(`,"x_millrace":${failureJson(ending)}`);
+    to.text('}}');
+    return at;
+  }
+
+  #begin(to: FrameWriter, type: string, sequence: string): number {
+    to.text(`{"type":"${type}","sequence_number":`);
+    const at = to.length;
+    to.text(`${sequence},${this.#stream}${this.#head}`);
+    return at;
+  }
+}
+
+function errorJson(ending: Ending): string {
+  if (ending.status !== 'failed') return 'null';
+  const { error } = ending;
+  return JSON.stringify({ code: error.word, message: errorText(error) });
+}
+
+/** Our extension of a failed response: the code to match on, who failed, and how far the answer had come. */
+function failureJson(ending: Extract<Ending, { status: 'failed' }>): string {
+  const { error, delivered } = ending;
+  return JSON.stringify({
+    code: error.code,
+    retry: error.failure.retry,
+    upstream: error.details['upstream'] ?? null,
+    delivered: delivered ?? null,
+  });
+}
+
+function usageJson(usage: Usage | undefined): string {
+  if (usage === undefined) return 'null';
+  return JSON.stringify({
+    input_tokens: usage.inputTokens,
+    input_tokens_details: { cached_tokens: usage.cachedTokens, cache_write_tokens: 0 },
+    output_tokens: usage.outputTokens,
+    output_tokens_details: { reasoning_tokens: usage.reasoningTokens },
+    total_tokens: usage.inputTokens + usage.outputTokens,
+  });
+}
