@@ -42,6 +42,8 @@ export class ResponsesEncoder implements Encoder {
   #prose: OutputItem | undefined;
   /** Where the last delta went, so that the next one of its kind goes there without a search. */
   #part: ContentPart | undefined;
+  /** The item that content came to last: what a cut answer left unfinished. */
+  #touched: OutputItem | undefined;
   #partKind: DeltaKind = Delta.text;
   #partCall = 0;
   #parts = 0;
@@ -111,9 +113,8 @@ export class ResponsesEncoder implements Encoder {
   finish(reason: FinishReason): void {
     if (this.#ended) return;
     const cut = incompleteReasons[reason];
-    const last = this.#part;
     for (const item of this.#items) {
-      const partial = cut !== undefined && last !== undefined && item.parts.includes(last);
+      const partial = cut !== undefined && item === this.#touched;
       if (item.status === 'in_progress') this.#close(item, partial ? 'incomplete' : 'completed');
     }
     this.#terminate(
@@ -149,20 +150,27 @@ export class ResponsesEncoder implements Encoder {
     this.#partCall = call;
     const part =
       kind === Delta.arguments
-        ? this.#calls.get(call)?.parts[0]
+        ? this.#callPart(call)
         : this.#proseTo(kind === Delta.reasoning ? 'reasoning' : 'message', proseParts[kind]);
-    must(part !== undefined, 'arguments follow their call');
     this.#part = part;
     return part;
   }
 
-  #proseTo(type: 'message' | 'reasoning', partType: PartType): ContentPart | undefined {
+  #callPart(call: number): ContentPart {
+    const item = this.#calls.get(call);
+    must(item !== undefined, 'arguments follow their call');
+    this.#touched = item;
+    return item.parts[0];
+  }
+
+  #proseTo(type: 'message' | 'reasoning', partType: PartType): ContentPart {
     if (this.#prose?.type !== type) {
       this.#closeProse();
       this.#prose = new OutputItem(type, this.#items.length, this.#facts.stream);
       this.#add(this.#prose);
     }
     const item = this.#prose;
+    this.#touched = item;
     const last = item.parts.at(-1);
     if (last?.type === partType) return last;
     if (last !== undefined) this.#closePart(last);
@@ -176,6 +184,7 @@ export class ResponsesEncoder implements Encoder {
 
   #add(item: OutputItem): void {
     this.#items.push(item);
+    this.#touched = item;
     item.writeItemEvent(writer.reset(), 'added', this.#sequence);
     this.#send(this.#committed ? 0 : FrameFlag.commit);
     this.#committed = true;
