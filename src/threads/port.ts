@@ -51,6 +51,7 @@ export function workerChannel<In, Out>(worker: Worker): Channel<In, Out> {
 }
 
 /** A thread's end towards main, with what it was started with. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the spawner decides what it is; the entry says so here
 export function parentChannel<Start, In, Out>(): Channel<In, Out> & { readonly start: Start } {
   must(parentPort, 'this file is the entry of a thread');
   const ends = channel<In, Out>(parentPort);
