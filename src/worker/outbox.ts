@@ -79,8 +79,12 @@ export class Outbox {
 
   /** May this session get one more frame? Without credit, main will say when. */
   mayWrite(slot: number): boolean {
-    const { sessions } = this.#parts;
-    return sessions.credit(slot) > 0 || sessions.await(slot);
+    const { sessions, ticker } = this.#parts;
+    if (sessions.credit(slot) > 0) return true;
+    if (!sessions.await(slot)) return false;
+    // It came while we asked, and asking took the flag away that others of this session wait by.
+    if (this.#poor.has(slot)) ticker.soon(() => this.credited(slot));
+    return true;
   }
 
   /** Frames cost credit; everything else (kind ≠ frame) does not. */

@@ -2,6 +2,7 @@
  * The records that answer one client message, in order. What the outbox cannot take now waits here: at most what one push of
  * upstream bytes turned into, because the stream decodes nothing more while its tap is not clear.
  */
+import type { Ledger } from '../memory/contract.ts';
 import { Flag, Kind } from '../memory/layout.ts';
 import type { FrameSink } from '../protocol/dialect.ts';
 import type { Address, Outbox, Written } from './outbox.ts';
@@ -46,6 +47,10 @@ export class Tap implements FrameSink {
   /** Frames made, sent or waiting. */
   get frames(): number {
     return this.#frames;
+  }
+
+  get ledger(): Ledger {
+    return this.#outbox.ledger;
   }
 
   /** Nothing waits: what was made so far is in the ring (or nobody wants it). */
