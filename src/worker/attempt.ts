@@ -176,7 +176,9 @@ export class Attempt implements ExchangeHandler {
 
   #look(moved: boolean, ended = false): void {
     const { outputBytesMax, finishGraceMs, gapTimeoutMs } = this.#means.options.stream;
-    if (this.#gate.contentBytes > outputBytesMax && !this.#gate.finished) {
+    // An encoder that counts more than content may have ended the answer itself.
+    const full = this.#gate.contentBytes > outputBytesMax || this.#tap.ended;
+    if (full && !this.#gate.finished) {
       this.#gate.fail(new MillraceError('MILLRACE_OUTPUT_TOO_LARGE', { max: outputBytesMax }));
     }
     // What came before a failure is delivered first.

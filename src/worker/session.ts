@@ -65,6 +65,7 @@ export class Session {
       historyBytesMax: session.historyBytesMax,
       outputBytesMax: stream.outputBytesMax,
       lanesMax: session.lanesMax,
+      now: () => parts.means.clock.wall(),
     };
     this.#conversation = parts.dialect.conversation(bounds, parts.means.route.models);
     this.#lanes = new Lanes({
@@ -123,20 +124,18 @@ export class Session {
     const { largeBodyBytes } = this.#parts.means.options.memory;
     if (binary || bytes.byteLength <= largeBodyBytes) return this.#decode(incoming);
     this.#parsing = true;
-    this.#parts
-      .parse(bytes)
-      .then(
-        (parsed) => ({ ...incoming.message, parsed }),
-        // The dialect finds out what is wrong with it, and says so in its own words.
-        () => incoming.message,
-      )
-      .then((message) => {
-        this.#parsing = false;
-        if (this.#closed) return;
-        this.#decode({ message, tap: incoming.tap });
-        this.#continue();
-      })
-      .catch((thrown) => this.#parts.means.fault('jobs', asMillraceError(thrown)));
+    this.#parse(incoming).catch((thrown) =>
+      this.#parts.means.fault('jobs', asMillraceError(thrown)),
+    );
+  }
+
+  async #parse({ message, tap }: Incoming): Promise<void> {
+    // What is wrong with it, the dialect finds out, and says so in its own words.
+    const parsed = await this.#parts.parse(message.bytes).catch(() => undefined);
+    this.#parsing = false;
+    if (this.#closed) return;
+    this.#decode({ message: parsed === undefined ? message : { ...message, parsed }, tap });
+    this.#continue();
   }
 
   #continue(): void {

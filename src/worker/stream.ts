@@ -125,8 +125,9 @@ export class Stream implements AttemptEvents {
     const advice: Retry = error.failure.retry;
     let floorMs = 0;
     if (error.code === 'MILLRACE_UPSTREAM_LIMITED' || failure.retryAfterMs !== undefined) {
-      const said = failure.retryAfterMs ?? Number(error.details['waitMs'] ?? Number.NaN);
-      floorMs = this.#means.clock.now() + route.rest(index, Number.isFinite(said) ? said : undefined);
+      const said = Number(error.details['waitMs'] ?? failure.retryAfterMs ?? Number.NaN);
+      floorMs =
+        this.#means.clock.now() + route.rest(index, Number.isFinite(said) ? said : undefined);
     }
     this.#failure = error;
     if (advice === 'never') return this.#fail(error);

@@ -27,6 +27,7 @@ export class Tap implements FrameSink {
   #queue: Waiting[] = [];
   #holding = false;
   #gone = false;
+  #ended = false;
   #next: number;
   #frames = 0;
   #resumed: (() => void) | undefined;
@@ -53,6 +54,11 @@ export class Tap implements FrameSink {
     return this.#outbox.ledger;
   }
 
+  /** The terminal frame was made: nothing comes after it. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** Nothing waits: what was made so far is in the ring (or nobody wants it). */
   get drained(): boolean {
     return this.#queue.length === 0;
@@ -73,7 +79,9 @@ export class Tap implements FrameSink {
   }
 
   frame(bytes: Uint8Array, length: number, flags: number, sequence: number): void {
+    if (this.#ended) return;
     this.#next = Math.max(this.#next, sequence + 1);
+    this.#ended = (flags & Flag.terminal) !== 0;
     if (sequence < this.#skip) return;
     this.#frames += 1;
     if (this.#holding && (flags & Flag.opener) === 0) this.release();
