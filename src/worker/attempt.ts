@@ -126,6 +126,7 @@ export class Attempt implements ExchangeHandler {
       const { eventBytesMax } = options.stream;
       this.#decoder = this.#provider.decoder(this.upstream.options.name, this.#gate, {
         eventBytesMax,
+        onFallback: () => this.#means.tally.fallback(),
       });
       this.#enter('first', options.stream.firstDeltaTimeoutMs);
       return;
@@ -242,9 +243,9 @@ export class Attempt implements ExchangeHandler {
     const refusal = this.#refusal;
     if (!refusal || this.#phase === 'over') return;
     const { status, headers, body } = refusal;
-    const name = this.upstream.options.name;
+    const { name, apiKey } = this.upstream.options;
     this.#guarded(() => {
-      this.#gate.fail(this.#provider.refusal(name, status, headers, Buffer.concat(body)));
+      this.#gate.fail(this.#provider.refusal(name, status, headers, Buffer.concat(body), apiKey));
     });
     this.#failed(this.#gate.error ?? this.#lost(`status ${status}`));
   }

@@ -28,6 +28,10 @@ export class Tally {
     this.#block.add(this.#merged);
   }
 
+  fallback(): void {
+    this.#block.add(this.#schedule.index('millrace_scan_fallback_total'));
+  }
+
   /** Streams running now. */
   get running(): number {
     return this.#streams;
