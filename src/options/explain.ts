@@ -56,6 +56,7 @@ const shortFlags: Readonly<Record<string, string>> = {
   'server.backend': '--backend',
   'server.page': '--page',
   'threads.workers': '--workers',
+  'demo.enabled': '--demo',
 };
 
 /** Whether the last key of a path names something that must not be shown. */
