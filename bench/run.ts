@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { echo, nothing } from './load/echo.ts';
+import { fanOut } from './load/fan-out.ts';
 import { hop } from './load/hop.ts';
 import { relay } from './load/relay.ts';
 import type { Bench, Result, Settings } from './support/bench.ts';
@@ -13,7 +14,7 @@ import { machine } from './support/machine.ts';
 import { table } from './support/table.ts';
 import { exitCode, judge } from './support/verdict.ts';
 
-const benches: readonly Bench[] = [nothing, echo, hop, relay];
+const benches: readonly Bench[] = [nothing, echo, hop, fanOut, relay];
 
 const { values: flags, positionals: names } = parseArgs({
   allowPositionals: true,

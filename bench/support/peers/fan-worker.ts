@@ -1,0 +1,49 @@
+/** The synthetic worker of fan-millrace.ts: the wheel, a ring, credit. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { RecordHeader, SharedBytes } from '../../../src/memory/contract.ts';
+import { Flag, Kind } from '../../../src/memory/layout.ts';
+import { ringProducer } from '../../../src/memory/ring.ts';
+import { openSessionCells } from '../../../src/memory/session-cells.ts';
+import { must } from '../../../src/must.ts';
+import { STREAMS_MAX, TOKENS_PER_SECOND, TokenWheel } from './wheel.ts';
+
+const port = parentPort;
+must(port, 'this file is the entry of a thread');
+const { ring, cells } = workerData as { ring: SharedBytes; cells: SharedBytes };
+const producer = ringProducer(ring, { ring: () => port.postMessage(0) });
+const credit = openSessionCells(cells);
+const generations = new Uint32Array(STREAMS_MAX);
+const streams = new Uint32Array(STREAMS_MAX);
+const frames = new Uint32Array(STREAMS_MAX);
+const header: RecordHeader = {
+  length: 0,
+  kind: Kind.frame,
+  flags: 0,
+  slot: 0,
+  generation: 0,
+  stream: 0,
+  sequence: 0,
+  aux0: 0,
+  aux1: 0,
+};
+
+const wheel = new TokenWheel(STREAMS_MAX, TOKENS_PER_SECOND, (slot, frame) => {
+  must(credit.credit(slot) > 0, 'the client reads as fast as the wheel turns');
+  header.length = frame.length;
+  header.slot = slot;
+  header.generation = generations[slot];
+  header.stream = streams[slot];
+  header.flags = frames[slot] === 0 ? Flag.commit : 0;
+  header.sequence = frames[slot]++;
+  must(producer.write(header, frame), 'the ring has room');
+  credit.spend(slot, frame.length);
+});
+
+port.on('message', (of: { slot: number; generation: number; stream: number }) => {
+  generations[of.slot] = of.generation;
+  streams[of.slot] = of.stream;
+  frames[of.slot] = 0;
+  if (of.generation === 0) wheel.stop(of.slot);
+  else wheel.start(of.slot);
+});
+wheel.run();
