@@ -49,7 +49,7 @@ async function run(settings: Settings): Promise<Outcome> {
     options: { conns: STREAMS, warm: 0.5, seconds: settings.quick ? 0.5 : 1.5 },
     rounds: settings.rounds,
     pin: settings.pin,
-    progress: settings.progress,
+    progress: (text: string) => settings.progress(text),
     describe,
   };
   try {
@@ -63,7 +63,10 @@ async function run(settings: Settings): Promise<Outcome> {
         sense: 'at most',
         limit,
         unit: 'x',
-        values: ratios(perUnitMain(loads.get(own), 'tokens'), perUnitMain(loads.get(peer), 'tokens')),
+        values: ratios(
+          perUnitMain(loads.get(own), 'tokens'),
+          perUnitMain(loads.get(peer), 'tokens'),
+        ),
         ...(doubt === undefined ? {} : { doubt }),
       };
     };

@@ -348,22 +348,31 @@ static int dial(void) {
     if (tries > 50) fail("load: cannot connect: %s", strerror(errno));
     usleep(20000);
   }
-  char hello[1024], answer[4096];
+  char hello[1024];
   int n = snprintf(hello, sizeof hello,
                    "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s%s\r\n",
                    ask.path, ask.port, ask.header ? ask.header : "", ask.header ? "\r\n" : "");
   if (send(fd, hello, (size_t)n, MSG_NOSIGNAL) != n) fail("load: cannot send the handshake");
-  int have = 0;
-  while (!memmem(answer, (size_t)have, "\r\n\r\n", 4)) {
-    ssize_t got = recv(fd, answer + have, 1, 0);
-    if (got <= 0 || have >= 4000) fail("load: handshake refused: %.*s", have, answer);
-    have++;
+  return fd;
+}
+
+/** Takes the answer to the handshake, and not one byte of the frames behind it. */
+static void upgraded(int fd) {
+  char answer[4096], *end = NULL;
+  ssize_t have = 0;
+  for (int tries = 0; !end; tries++) {
+    have = recv(fd, answer, sizeof answer - 1, MSG_PEEK);
+    if (have <= 0 || tries > 1000) fail("load: handshake refused: connection closed");
+    answer[have] = 0;
+    end = strstr(answer, "\r\n\r\n");
+    if (!end) usleep(1000);
   }
-  if (memcmp(answer, "HTTP/1.1 101", 12)) fail("load: handshake refused: %.*s", have, answer);
+  if (memcmp(answer, "HTTP/1.1 101", 12)) fail("load: handshake refused: %s", answer);
+  have = end + 4 - answer;
+  if (recv(fd, answer, (size_t)have, 0) != have) fail("load: handshake cut");
   no_delay(fd);
   no_block(fd);
-  return fd;
 }
 
 static void open_all(void) {
@@ -373,11 +382,16 @@ static void open_all(void) {
     for (sent_mask = 1; sent_mask < (uint32_t)ask.outstanding; sent_mask = sent_mask * 2 + 1) {
     }
   poller = epoll_create1(0);
-  for (int i = 0; i < ask.conns; i++) {
-    conns[i].fd = dial();
-    if (ask.mode[0] == 'e') conns[i].sent_at = calloc(sent_mask + 1, sizeof(uint64_t));
-    struct epoll_event e = {.events = EPOLLIN, .data.ptr = &conns[i]};
-    epoll_ctl(poller, EPOLL_CTL_ADD, conns[i].fd, &e);
+  const int together = 64;
+  for (int from = 0; from < ask.conns; from += together) {
+    int to = from + together < ask.conns ? from + together : ask.conns;
+    for (int i = from; i < to; i++) conns[i].fd = dial();
+    for (int i = from; i < to; i++) {
+      upgraded(conns[i].fd);
+      if (ask.mode[0] == 'e') conns[i].sent_at = calloc(sent_mask + 1, sizeof(uint64_t));
+      struct epoll_event e = {.events = EPOLLIN, .data.ptr = &conns[i]};
+      epoll_ctl(poller, EPOLL_CTL_ADD, conns[i].fd, &e);
+    }
   }
 }
 

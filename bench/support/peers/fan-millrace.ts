@@ -24,7 +24,10 @@ import { STREAMS_MAX } from './wheel.ts';
 const { backend: want } = settings() as { backend: 'uws' | 'ws' };
 const options = schema.parse({});
 const indexes = schedule(dimensionsOf(options));
-const counts = new Counts(openCounters(allocateCounters(1, indexes.size), 0, indexes.size), indexes);
+const counts = new Counts(
+  openCounters(allocateCounters(1, indexes.size), 0, indexes.size),
+  indexes,
+);
 const cells = allocateSessionCells(STREAMS_MAX);
 const sessions = new Sessions(openSessionCells(cells), options.session.creditBytes, 1);
 const requests = new Requests(
@@ -59,7 +62,14 @@ const listening = await backend.listen(
       const nowMs = systemClock.now();
       const session = sessions.add(connection, admission, nowMs);
       connection.user = session;
-      const request = requests.add(session, new Uint8Array(16), new Uint8Array(80), false, nowMs, 0);
+      const request = requests.add(
+        session,
+        new Uint8Array(16),
+        new Uint8Array(80),
+        false,
+        nowMs,
+        0,
+      );
       const { slot, generation } = session;
       worker.postMessage({ slot, generation, stream: request?.number ?? 0 });
     },

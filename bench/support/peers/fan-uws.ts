@@ -6,6 +6,7 @@ import { STREAMS_MAX, TOKENS_PER_SECOND, TokenWheel } from './wheel.ts';
 const sockets: (UwsSocket | undefined)[] = [];
 const wheel = new TokenWheel(STREAMS_MAX, TOKENS_PER_SECOND, (stream, frame) => {
   sockets[stream]?.send(frame, false, false);
+  return true;
 });
 const uws = loadUws();
 const app = uws.App().ws('/*', {

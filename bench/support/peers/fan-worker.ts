@@ -28,15 +28,17 @@ const header: RecordHeader = {
 };
 
 const wheel = new TokenWheel(STREAMS_MAX, TOKENS_PER_SECOND, (slot, frame) => {
-  must(credit.credit(slot) > 0, 'the client reads as fast as the wheel turns');
+  if (credit.credit(slot) <= 0) return false;
   header.length = frame.length;
   header.slot = slot;
   header.generation = generations[slot];
   header.stream = streams[slot];
   header.flags = frames[slot] === 0 ? Flag.commit : 0;
-  header.sequence = frames[slot]++;
-  must(producer.write(header, frame), 'the ring has room');
+  header.sequence = frames[slot];
+  if (!producer.write(header, frame)) return false;
+  frames[slot]++;
   credit.spend(slot, frame.length);
+  return true;
 });
 
 port.on('message', (of: { slot: number; generation: number; stream: number }) => {

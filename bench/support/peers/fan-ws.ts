@@ -8,6 +8,7 @@ const text = { binary: false };
 const wheel = new TokenWheel(STREAMS_MAX, TOKENS_PER_SECOND, (stream, frame) => {
   // A copy: `ws` keeps what the kernel does not take at once, and the frame is patched again.
   sockets[stream]?.send(Buffer.from(frame), text);
+  return true;
 });
 const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
 server.on('connection', (client) => {

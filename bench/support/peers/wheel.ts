@@ -27,14 +27,14 @@ export class TokenWheel {
   readonly #intervalNs: number;
   readonly #due: Float64Array;
   readonly #sequence: Uint32Array;
-  readonly #send: (stream: number, frame: Uint8Array) => void;
+  readonly #send: (stream: number, frame: Uint8Array) => boolean;
   readonly #frame = new TextEncoder().encode(FRAME);
   #used = 0;
 
   constructor(
     streamsMax: number,
     perSecond: number,
-    send: (stream: number, frame: Uint8Array) => void,
+    send: (stream: number, frame: Uint8Array) => boolean,
   ) {
     this.#intervalNs = 1e9 / perSecond;
     this.#due = new Float64Array(streamsMax).fill(Number.POSITIVE_INFINITY);
@@ -64,7 +64,9 @@ export class TokenWheel {
     for (let stream = 0; stream < this.#used; stream++) {
       while (due[stream] <= now) {
         this.#patch(stream);
-        this.#send(stream, this.#frame);
+        // No room: this and all later ones are due again at the next tick.
+        if (!this.#send(stream, this.#frame)) return;
+        this.#sequence[stream]++;
         due[stream] += this.#intervalNs;
       }
     }
@@ -73,7 +75,7 @@ export class TokenWheel {
   #patch(stream: number): void {
     const frame = this.#frame;
     const due = this.#due[stream];
-    putHex(frame, TOKEN_AT + 1, this.#sequence[stream]++, 6);
+    putHex(frame, TOKEN_AT + 1, this.#sequence[stream], 6);
     putHex(frame, TOKEN_AT + 8, Math.floor(due / 2 ** 28), 8);
     putHex(frame, TOKEN_AT + 16, due % 2 ** 28, 7);
   }
