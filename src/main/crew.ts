@@ -225,6 +225,9 @@ export class Crew {
   #watch(): void {
     const nowMs = this.#clock.now();
     for (const member of this.#members) {
+      // Space in the slab, which all share, may have come back without a bell of this worker.
+      member.link.resume();
+      member.link.flush();
       const beats = this.#cells.beats(WORKER_ROW + member.worker);
       if (beats !== member.beats) {
         member.beats = beats;

@@ -1,0 +1,61 @@
+/** The coordinator thread: writes the upstream table, probes, drains by hand. Wiring only; workers go on without it. */
+import { asMillraceError } from '../errors.ts';
+import { openThreadCells } from '../memory/thread-cells.ts';
+import { openUpstreamTable } from '../memory/upstream-table.ts';
+import type { CoordinatorStart, FromCoordinator, ToCoordinator } from '../threads/messages.ts';
+import { parentChannel } from '../threads/port.ts';
+import { COORDINATOR_ROW } from '../threads/roster.ts';
+import { systemRandom, systemTicker } from '../threads/world.ts';
+import { Board } from './board.ts';
+import { Patrol } from './patrol.ts';
+
+const port = parentChannel<CoordinatorStart, ToCoordinator, FromCoordinator>();
+const { options, shared, generation } = port.start;
+const cells = openThreadCells(shared.threads);
+const board = new Board(openUpstreamTable(shared.upstreams), options.upstreams);
+const patrol = new Patrol({
+  options,
+  board,
+  ticker: systemTicker,
+  random: systemRandom,
+  publish: (fact) => port.post({ type: 'fact', fact }),
+});
+
+function stop(): void {
+  stopBeat();
+  patrol.stop();
+}
+
+function beat(): void {
+  // Replaced: the row and the table belong to another coordinator.
+  if (cells.generation(COORDINATOR_ROW) !== generation) return stop();
+  cells.beat(COORDINATOR_ROW);
+}
+
+function drain({ upstream, drained, id }: Extract<ToCoordinator, { type: 'drain' }>): void {
+  try {
+    board.drain(upstream, drained);
+    port.post({ type: 'answer', id });
+    port.post({ type: 'fact', fact: { fact: 'upstream-drain', upstream, drained } });
+  } catch (thrown) {
+    port.post({ type: 'answer', id, error: asMillraceError(thrown).toWire() });
+  }
+}
+
+port.listen((message) => {
+  switch (message.type) {
+    case 'drain':
+      return drain(message);
+    case 'reclaim':
+      return void board.reclaim(message.worker, message.generation);
+    case 'stop':
+      stop();
+      return port.post({ type: 'stopped' });
+  }
+});
+
+const stopBeat = systemTicker.every(options.threads.heartbeatMs, beat);
+board.write();
+beat();
+patrol.start();
+port.post({ type: 'ready' });

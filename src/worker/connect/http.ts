@@ -1,0 +1,272 @@
+/**
+ * HTTP/1.1 towards upstreams behind protocol/transport.ts: undici parses, the sockets are ours (line.ts). One exchange at a
+ * time per socket; a socket whose exchange ended by its framing waits idle for the next one to the same origin, latest first.
+ *
+ *   open ─▶ queued ─▶ connecting ─▶ written ─▶ head ─▶ body ─▶ over
+ *             └────────────┴────────────┴────────┴──────┴─▶ cancel(): the socket is closed at once
+ */
+import type { Socket } from 'node:net';
+import type { Dispatcher } from 'undici';
+import { MillraceError } from '../../errors.ts';
+import type { HeaderReader } from '../../protocol/provider.ts';
+import type {
+  Exchange,
+  ExchangeHandler,
+  ExchangeRequest,
+  Transport,
+  UpstreamAddress,
+} from '../../protocol/transport.ts';
+import { connectedEvent, connectSocket, Line, type LineOptions } from './line.ts';
+
+export interface HttpTransportOptions {
+  /** Idle sockets kept for each origin. */
+  readonly idleSocketsMax: number;
+  readonly idleMs: number;
+  /** More certificate authorities to trust, PEM. */
+  readonly ca?: string;
+}
+
+/** Sockets open and idle, by origin. */
+class Sockets {
+  readonly options: HttpTransportOptions;
+  readonly open = new Set<Socket>();
+  closing = false;
+  readonly #idle = new Map<string, Line[]>();
+  #emptied: (() => void) | undefined;
+
+  constructor(options: HttpTransportOptions) {
+    this.options = options;
+  }
+
+  line(origin: string): LineOptions {
+    return { origin, idleMs: this.options.idleMs, ca: this.options.ca };
+  }
+
+  own(socket: Socket): void {
+    this.open.add(socket);
+    socket.once('close', () => {
+      this.open.delete(socket);
+      if (this.open.size === 0) this.#emptied?.();
+    });
+  }
+
+  /** The line that was used last: its socket is the least likely to be stale. */
+  take(origin: string): Line | undefined {
+    const idle = this.#idle.get(origin);
+    for (let line = idle?.pop(); line !== undefined; line = idle?.pop()) {
+      if (line.usable) return line;
+      line.destroy();
+    }
+    return undefined;
+  }
+
+  give(line: Line): void {
+    const idle = this.#idle.get(line.origin) ?? [];
+    this.#idle.set(line.origin, idle);
+    if (this.closing || !line.usable || idle.length >= this.options.idleSocketsMax) {
+      return line.destroy();
+    }
+    idle.push(line);
+  }
+
+  /** A dead socket does not wait for anybody. */
+  watch(line: Line): Line {
+    line.socket.once('close', () => {
+      const idle = this.#idle.get(line.origin);
+      const at = idle?.indexOf(line) ?? -1;
+      if (at >= 0) idle?.splice(at, 1);
+    });
+    return line;
+  }
+
+  close(): Promise<void> {
+    this.closing = true;
+    for (const idle of this.#idle.values()) for (const line of idle.splice(0)) line.destroy();
+    if (this.open.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#emptied = resolve;
+    });
+  }
+}
+
+export class HttpTransport implements Transport {
+  readonly #sockets: Sockets;
+
+  constructor(options: HttpTransportOptions) {
+    this.#sockets = new Sockets(options);
+  }
+
+  get sockets(): number {
+    return this.#sockets.open.size;
+  }
+
+  open(upstream: UpstreamAddress, request: ExchangeRequest, handler: ExchangeHandler): Exchange {
+    return new HttpExchange(this.#sockets, upstream, request, handler);
+  }
+
+  close(): Promise<void> {
+    return this.#sockets.close();
+  }
+}
+
+class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
+  readonly #sockets: Sockets;
+  readonly #upstream: UpstreamAddress;
+  readonly #request: ExchangeRequest;
+  readonly #handler: ExchangeHandler;
+  #connecting: Socket | undefined;
+  #line: Line | undefined;
+  #controller: Dispatcher.DispatchController | undefined;
+  #paused = false;
+  #over = false;
+  #sent = false;
+  #headed = false;
+  /** `bytesRead` of the socket when the request was handed to it. */
+  #readBefore = 0;
+  /** Body pieces of the read that is being parsed: handed over as one when it is through. */
+  #pieces: Uint8Array[] = [];
+
+  constructor(
+    sockets: Sockets,
+    upstream: UpstreamAddress,
+    request: ExchangeRequest,
+    handler: ExchangeHandler,
+  ) {
+    this.#sockets = sockets;
+    this.#upstream = upstream;
+    this.#request = request;
+    this.#handler = handler;
+    queueMicrotask(() => {
+      if (this.#over) return;
+      const line = sockets.take(upstream.origin);
+      if (line) this.#dispatch(line);
+      else this.#connect();
+    });
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#controller?.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#controller?.resume();
+  }
+
+  cancel(): void {
+    this.#over = true;
+    this.#pieces = [];
+    this.#connecting?.destroy();
+    this.#line?.destroy();
+    this.#line = undefined;
+  }
+
+  #connect(): void {
+    const options = this.#sockets.line(this.#upstream.origin);
+    const socket = connectSocket(options);
+    this.#connecting = socket;
+    this.#sockets.own(socket);
+    const refused = (error: Error): void => {
+      socket.destroy();
+      this.#fail('MILLRACE_UPSTREAM_REFUSED', error);
+    };
+    socket.once('error', refused);
+    socket.once('close', () => {
+      if (this.#connecting === socket) refused(new Error('closed while connecting'));
+    });
+    socket.once(connectedEvent(options.origin), () => {
+      this.#connecting = undefined;
+      socket.off('error', refused);
+      if (this.#over) socket.destroy();
+      else this.#dispatch(this.#sockets.watch(new Line(options, socket)));
+    });
+  }
+
+  #dispatch(line: Line): void {
+    this.#line = line;
+    this.#readBefore = line.socket.bytesRead;
+    const { method, path, headers, body } = this.#request;
+    line.client.dispatch({ method, path, headers, body: method === 'GET' ? null : body }, this);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#paused) controller.pause();
+    if (this.#over || this.#sent) return;
+    this.#sent = true;
+    this.#handler.sent();
+  }
+
+  onResponseStart(
+    _: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    // 1xx are not the response (RFC 9110 section 15.2).
+    if (this.#over || status < 200) return;
+    this.#headed = true;
+    this.#handler.head(status, reader(headers));
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, piece: Uint8Array): void {
+    if (this.#over) return;
+    // A read often holds many small HTTP chunks: one call for all of them, so that their deltas leave together.
+    if (this.#pieces.push(piece) === 1) queueMicrotask(() => this.#handOver());
+  }
+
+  onResponseEnd(): void {
+    if (this.#over) return;
+    this.#handOver();
+    if (this.#over) return;
+    this.#over = true;
+    const line = this.#line;
+    this.#line = undefined;
+    if (line) {
+      line.uses += 1;
+      this.#sockets.give(line);
+    }
+    this.#handler.end();
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    if (this.#over) return;
+    const line = this.#line;
+    this.#line = undefined;
+    line?.destroy();
+    // Kept alive, closed by the peer meanwhile: no byte of an answer was seen, so the request goes to a fresh socket, once.
+    const stale = line && line.uses > 0 && line.socket.bytesRead === this.#readBefore;
+    if (stale && !this.#headed) return this.#connect();
+    this.#handOver();
+    this.#fail('MILLRACE_UPSTREAM_RESET', error);
+  }
+
+  #handOver(): void {
+    const pieces = this.#pieces;
+    if (this.#over || pieces.length === 0) return;
+    this.#pieces = [];
+    this.#handler.data(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces));
+  }
+
+  #fail(code: 'MILLRACE_UPSTREAM_REFUSED' | 'MILLRACE_UPSTREAM_RESET', cause: Error): void {
+    this.#connecting = undefined;
+    if (this.#over) return;
+    this.#over = true;
+    const details = { upstream: this.#upstream.name, reason: reasonOf(cause) };
+    this.#handler.fail(new MillraceError(code, details, { cause }));
+  }
+}
+
+/** The system's or undici's code where there is one: never a text that may quote what was sent. */
+function reasonOf(error: Error & { code?: unknown }): string {
+  if (error.code === 'UND_ERR_SOCKET') return 'closed before the answer was complete';
+  if (typeof error.code === 'string') return error.code;
+  return error.message === '' ? error.name : error.message.slice(0, 120);
+}
+
+function reader(headers: Record<string, string | string[] | undefined>): HeaderReader {
+  return (name) => {
+    const value = headers[name];
+    return Array.isArray(value) ? value.join(', ') : value;
+  };
+}

@@ -1,0 +1,75 @@
+/**
+ * One socket towards an upstream, with the undici client that speaks HTTP/1.1 over it. The socket is ours: closing it ends
+ * whatever the client does, in every phase, and a second connect of the client is refused.
+ */
+import net from 'node:net';
+import tls from 'node:tls';
+import { Client } from 'undici';
+
+export interface LineOptions {
+  readonly origin: string;
+  /** An idle socket is closed after this long. */
+  readonly idleMs: number;
+  /** More certificate authorities to trust, PEM. */
+  readonly ca?: string | undefined;
+}
+
+/** Begins to connect. 'connect' or 'secureConnect' says when it may be used: see `connectedEvent`. */
+export function connectSocket({ origin, ca }: LineOptions): net.Socket {
+  const url = new URL(origin);
+  const secure = url.protocol === 'https:';
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
+  const common = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
+  if (!secure) return net.connect(common);
+  return tls.connect({
+    ...common,
+    ALPNProtocols: ['http/1.1'],
+    ...(net.isIP(host) ? {} : { servername: host }),
+    ...(ca === undefined ? {} : { ca: [...tls.rootCertificates, ca] }),
+  });
+}
+
+export const connectedEvent = (origin: string): 'connect' | 'secureConnect' =>
+  origin.startsWith('https:') ? 'secureConnect' : 'connect';
+
+export class Line {
+  readonly origin: string;
+  readonly socket: net.Socket;
+  readonly client: Client;
+  /** Exchanges it served. */
+  uses = 0;
+
+  /** `socket` is connected. */
+  constructor(options: LineOptions, socket: net.Socket) {
+    this.origin = options.origin;
+    this.socket = socket;
+    let handed = false;
+    this.client = new Client(options.origin, {
+      // Clocks are the wheel's business; undici's own are coarse.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      pipelining: 1,
+      keepAliveTimeout: options.idleMs,
+      keepAliveMaxTimeout: options.idleMs,
+      keepAliveTimeoutThreshold: 1000,
+      connect: (_, callback) => {
+        if (handed) return callback(new Error('the socket is gone'), null);
+        handed = true;
+        // Not from within: the client misses a connection made before its connect call returned.
+        queueMicrotask(() => callback(null, socket));
+      },
+    });
+  }
+
+  /** Can it take another exchange? */
+  get usable(): boolean {
+    return !this.socket.destroyed && this.socket.writable && !this.socket.readableEnded;
+  }
+
+  /** Closes the socket now. */
+  destroy(): void {
+    this.socket.destroy();
+    this.client.destroy().catch(() => {});
+  }
+}

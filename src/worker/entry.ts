@@ -1,0 +1,77 @@
+/** A worker thread: the resident task of the relay pool. Wiring only. */
+import { asMillraceError } from '../errors.ts';
+import { openCounters } from '../memory/counters.ts';
+import { openLedger } from '../memory/ledger.ts';
+import { ringConsumer, ringProducer } from '../memory/ring.ts';
+import { openSessionCells } from '../memory/session-cells.ts';
+import { openSlab } from '../memory/slab.ts';
+import { openThreadCells } from '../memory/thread-cells.ts';
+import { openUpstreamTable } from '../memory/upstream-table.ts';
+import { dimensionsOf, schedule } from '../observe/metrics.ts';
+import { Coalescer } from '../protocol/coalesce.ts';
+import { dialects } from '../protocol/dialects/dialects.ts';
+import { providers } from '../protocol/providers/providers.ts';
+import { createJobs, type Jobs } from '../threads/jobs.ts';
+import type { FromWorker, ToWorker, WorkerStart } from '../threads/messages.ts';
+import { channel, threadNumber } from '../threads/port.ts';
+import { WORKER_ROW } from '../threads/roster.ts';
+import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
+import { HttpTransport } from './connect/http.ts';
+import { Relay } from './relay.ts';
+
+/** Idle sockets kept for each upstream, and for how long. */
+const IDLE_SOCKETS_MAX = 64;
+const IDLE_MS = 30_000;
+
+/** Serves a pair of rings until it is stopped or replaced. */
+export default async function work(start: WorkerStart): Promise<void> {
+  const port = channel<ToWorker, FromWorker>(start.port);
+  const { threads: bounds } = start.options;
+  const jobs = createJobs({
+    threadsMax: bounds.jobThreadsMax,
+    entry: new URL('./jobs.js', import.meta.url),
+  });
+  let relay: Relay;
+  try {
+    relay = assemble(start, port.bell, jobs, (message) => port.post(message));
+  } catch (thrown) {
+    port.post({ type: 'failed', error: asMillraceError(thrown).toWire() });
+    return port.close();
+  }
+  port.listen(() => relay.bell());
+  port.post({ type: 'ready', thread: threadNumber });
+  await relay.stopped;
+  await jobs.close();
+  port.close();
+}
+
+function assemble(
+  { worker, generation, options, shared, up, down }: WorkerStart,
+  bell: { ring(): void },
+  jobs: Jobs,
+  post: (message: FromWorker) => void,
+): Relay {
+  const { size } = schedule(dimensionsOf(options));
+  return new Relay({
+    worker,
+    generation,
+    options,
+    clock: systemClock,
+    random: systemRandom,
+    ticker: systemTicker,
+    transport: new HttpTransport({ idleSocketsMax: IDLE_SOCKETS_MAX, idleMs: IDLE_MS }),
+    providers,
+    dialects,
+    coalesce: (next, onMerged) => new Coalescer(next, onMerged),
+    up: ringConsumer(up, bell),
+    down: ringProducer(down, bell),
+    slab: openSlab(shared.slab),
+    sessions: openSessionCells(shared.sessions),
+    threads: openThreadCells(shared.threads),
+    table: openUpstreamTable(shared.upstreams),
+    ledger: openLedger(shared.ledger, options.memory.memoryBytesMax),
+    counters: openCounters(shared.counters, WORKER_ROW + worker, size),
+    parse: (bytes) => jobs.run('parse', bytes),
+    publish: (fact) => post({ type: 'fact', fact }),
+  });
+}

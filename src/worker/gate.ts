@@ -1,0 +1,57 @@
+/**
+ * Between a provider's decoder and the encoder of the client's dialect: counts what comes, keeps a failure back (before the
+ * commit point it means another attempt, not an answer), and keeps usage back until there is content it belongs to.
+ */
+import type { MillraceError } from '../errors.ts';
+import type { DeltaKind, EventSink, FinishReason, Usage } from '../protocol/events.ts';
+
+export class Gate implements EventSink {
+  /** Deltas and tool calls so far. */
+  pieces = 0;
+  contentBytes = 0;
+  finished = false;
+  error: MillraceError | undefined;
+  lastUsage: Usage | undefined;
+  readonly #next: EventSink;
+  #usageWaits = false;
+
+  constructor(next: EventSink) {
+    this.#next = next;
+  }
+
+  delta(kind: DeltaKind, part: number, bytes: Uint8Array, start: number, end: number): void {
+    this.pieces += 1;
+    this.contentBytes += end - start;
+    this.#next.delta(kind, part, bytes, start, end);
+  }
+
+  tool(index: number, id: string, name: string): void {
+    this.pieces += 1;
+    this.#next.tool(index, id, name);
+  }
+
+  usage(usage: Usage): void {
+    this.lastUsage = usage;
+    this.#usageWaits = true;
+  }
+
+  flush(): void {
+    this.#next.flush();
+  }
+
+  finish(reason: FinishReason): void {
+    if (this.#usageWaits && this.lastUsage) this.#next.usage(this.lastUsage);
+    this.finished = true;
+    this.#next.finish(reason);
+  }
+
+  fail(error: MillraceError): void {
+    this.error ??= error;
+  }
+
+  /** The failure after all: it ends the answer. What came before it goes first. */
+  passFailure(error: MillraceError): void {
+    if (this.#usageWaits && this.lastUsage) this.#next.usage(this.lastUsage);
+    this.#next.fail(error);
+  }
+}

@@ -1,0 +1,32 @@
+/** What the streams of one worker work with: made once, handed to each. Everything of the world comes in here. */
+import type { MillraceError } from '../errors.ts';
+import type { Options } from '../options/schema.ts';
+import type { Clock, Random } from '../policy/ports.ts';
+import type { RetryBudget } from '../policy/retry.ts';
+import type { EventSink } from '../protocol/events.ts';
+import type { Provider } from '../protocol/provider.ts';
+import type { Transport } from '../protocol/transport.ts';
+import type { Fact } from '../threads/facts.ts';
+import type { Alarms } from './alarms.ts';
+import type { Attempt } from './attempt.ts';
+import type { Route } from './route.ts';
+import type { Tally } from './tally.ts';
+
+export interface Means {
+  readonly options: Options;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly alarms: Alarms;
+  readonly transport: Transport;
+  readonly providers: Readonly<Record<string, Provider>>;
+  /** Puts the merging stage in front of an encoder. */
+  coalesce(next: EventSink, onMerged: () => void): EventSink;
+  readonly route: Route;
+  readonly budget: RetryBudget;
+  readonly tally: Tally;
+  /** Attempts whose stream is over and whose body is still ending. */
+  readonly lingering: Set<Attempt>;
+  publish(fact: Fact): void;
+  /** Something threw that should not: said once, the stream fails. */
+  fault(where: string, error: MillraceError): void;
+}

@@ -1,0 +1,197 @@
+/**
+ * The writing side of a worker towards main: records into the down ring, under the credit of each session.
+ *
+ *   Tap (one per client message, order kept) ──▶ Outbox ──▶ ring ──▶ main
+ *        │ no credit, or no space: waits in the tap
+ *        └─ resumed by a `credit` record of its session, or by the bell that says "space"
+ *
+ * A session without credit holds nobody else back: it waits in its own taps and writes nothing into the ring.
+ */
+import type {
+  Ledger,
+  RecordHeader,
+  RingProducer,
+  SessionCells,
+  Slab,
+  Ticket,
+} from '../memory/contract.ts';
+import { Flag, Kind } from '../memory/layout.ts';
+import type { Ticker } from '../policy/ports.ts';
+import type { Tap } from './tap.ts';
+
+const TICKET_BYTES = 8;
+
+/** What a write came to: 'gone' = the session is closed or this worker is retired; forget it. */
+export type Written = 'written' | 'no-credit' | 'no-space' | 'gone';
+
+/** Whose record it is. */
+export interface Address {
+  readonly slot: number;
+  readonly generation: number;
+  /** The client message it belongs to. */
+  readonly stream: number;
+}
+
+export interface OutboxParts {
+  readonly ring: RingProducer;
+  readonly slab: Slab;
+  readonly sessions: SessionCells;
+  readonly ledger: Ledger;
+  readonly ticker: Ticker;
+  /** In whose name slab blocks are claimed. */
+  readonly slabOwner: number;
+  /** This incarnation was replaced: nothing may be written any more. */
+  retired(): boolean;
+  /** A write found no space. */
+  onFull(): void;
+}
+
+export class Outbox {
+  readonly ledger: Ledger;
+  readonly #parts: OutboxParts;
+  /** Taps without credit by slot, and taps without space. Both in the order they began to wait. */
+  readonly #poor = new Map<number, Set<Tap>>();
+  readonly #crowded = new Set<Tap>();
+  #dirty = false;
+  readonly #header: RecordHeader = {
+    length: 0,
+    kind: 0,
+    flags: 0,
+    slot: 0,
+    generation: 0,
+    stream: 0,
+    sequence: 0,
+    aux0: 0,
+    aux1: 0,
+  };
+
+  constructor(parts: OutboxParts) {
+    this.#parts = parts;
+    this.ledger = parts.ledger;
+  }
+
+  /** Taps that wait now. */
+  get waiting(): number {
+    let count = this.#crowded.size;
+    for (const taps of this.#poor.values()) count += taps.size;
+    return count;
+  }
+
+  /** May this session get one more frame? Without credit, main will say when. */
+  mayWrite(slot: number): boolean {
+    const { sessions, ticker } = this.#parts;
+    if (sessions.credit(slot) > 0) return true;
+    if (!sessions.await(slot)) return false;
+    // It came while we asked, and asking took the flag away that others of this session wait by.
+    if (this.#poor.has(slot)) ticker.soon(() => this.credited(slot));
+    return true;
+  }
+
+  /** Frames cost credit; everything else (kind ≠ frame) does not. */
+  write(
+    address: Address,
+    kind: number,
+    flags: number,
+    sequence: number,
+    aux0: number,
+    payload: Uint8Array,
+  ): Written {
+    const { sessions, ring } = this.#parts;
+    const { slot, generation } = address;
+    if (this.#parts.retired() || !sessions.holds(slot, generation)) return 'gone';
+    if (kind === Kind.frame && !this.mayWrite(slot)) return 'no-credit';
+    const length = payload.byteLength;
+    const header = this.#header;
+    header.kind = kind;
+    header.flags = flags;
+    header.slot = slot;
+    header.generation = generation;
+    header.stream = address.stream;
+    header.sequence = sequence;
+    header.aux0 = aux0;
+    header.length = length;
+    const done =
+      length > ring.payloadBytesMax
+        ? this.#writeTicket(header, payload)
+        : ring.write(header, payload);
+    if (!done) {
+      this.#parts.onFull();
+      return 'no-space';
+    }
+    if (kind === Kind.frame) sessions.spend(slot, length);
+    this.#flushLater();
+    return 'written';
+  }
+
+  /** The tap waits for what `why` says; it will be resumed. */
+  wait(tap: Tap, why: 'no-credit' | 'no-space'): void {
+    if (why === 'no-space') {
+      this.#crowded.add(tap);
+      return;
+    }
+    const taps = this.#poor.get(tap.address.slot) ?? new Set<Tap>();
+    this.#poor.set(tap.address.slot, taps);
+    taps.add(tap);
+  }
+
+  forget(tap: Tap): void {
+    this.#crowded.delete(tap);
+    const taps = this.#poor.get(tap.address.slot);
+    taps?.delete(tap);
+    if (taps?.size === 0) this.#poor.delete(tap.address.slot);
+  }
+
+  /** Credit came for a session. */
+  credited(slot: number): void {
+    const taps = this.#poor.get(slot);
+    if (!taps) return;
+    this.#poor.delete(slot);
+    for (const tap of taps) tap.resume();
+  }
+
+  /** There may be space again in the ring or in the slab. */
+  spaced(): void {
+    if (this.#crowded.size === 0) return;
+    const taps = [...this.#crowded];
+    this.#crowded.clear();
+    for (const tap of taps) tap.resume();
+  }
+
+  /** Rings main's bell for what was written, if main sleeps. */
+  flush(): void {
+    if (!this.#dirty) return;
+    this.#dirty = false;
+    if (!this.#parts.retired()) this.#parts.ring.flush();
+  }
+
+  /** Once per turn of the loop: a bell costs a message. */
+  #flushLater(): void {
+    if (this.#dirty) return;
+    this.#dirty = true;
+    this.#parts.ticker.soon(() => this.flush());
+  }
+
+  #writeTicket(header: RecordHeader, payload: Uint8Array): boolean {
+    const { ring, slab, slabOwner } = this.#parts;
+    const place = ring.reserve(TICKET_BYTES);
+    if (!place) return false;
+    const ticket = slab.claim(payload.byteLength, slabOwner);
+    if (!ticket) {
+      ring.abandon();
+      return false;
+    }
+    slab.view(ticket).set(payload);
+    putTicket(place, ticket);
+    header.flags |= Flag.ticket;
+    header.aux0 = payload.byteLength;
+    header.length = TICKET_BYTES;
+    ring.commit(header);
+    return true;
+  }
+}
+
+function putTicket(place: Uint8Array, ticket: Ticket): void {
+  const view = new DataView(place.buffer, place.byteOffset, TICKET_BYTES);
+  view.setUint32(0, ticket.block, true);
+  view.setUint32(4, ticket.length, true);
+}

@@ -1,0 +1,264 @@
+/**
+ * A worker's own loop: records of its up ring become sessions and messages; what they answer goes out through the outbox.
+ * Runs in one thread with fakes as well as in its own: everything of the world is an argument.
+ */
+import { type MillraceError, MillraceError as Failure } from '../errors.ts';
+import type {
+  CounterBlock,
+  Ledger,
+  RecordHeader,
+  RingConsumer,
+  RingProducer,
+  SessionCells,
+  Slab,
+  ThreadCells,
+  UpstreamTable,
+} from '../memory/contract.ts';
+import { Flag, Kind } from '../memory/layout.ts';
+import { createPump, type Pump } from '../memory/signal.ts';
+import { must } from '../must.ts';
+import { dimensionsOf, schedule } from '../observe/metrics.ts';
+import type { Options } from '../options/schema.ts';
+import { RoundRobin } from '../policy/balance/round-robin.ts';
+import type { Clock, Random, Ticker } from '../policy/ports.ts';
+import { RetryBudget } from '../policy/retry.ts';
+import type { Dialect } from '../protocol/dialect.ts';
+import type { EventSink } from '../protocol/events.ts';
+import type { Provider } from '../protocol/provider.ts';
+import type { Transport } from '../protocol/transport.ts';
+import type { Fact } from '../threads/facts.ts';
+import type { SessionFacts } from '../threads/messages.ts';
+import { slabOwner, WORKER_ROW } from '../threads/roster.ts';
+import { Alarms } from './alarms.ts';
+import type { Means } from './means.ts';
+import { Outbox } from './outbox.ts';
+import { Route } from './route.ts';
+import { Session } from './session.ts';
+import { Tally } from './tally.ts';
+import { readMessage } from './up-record.ts';
+
+/** Records handled in one turn of the loop. */
+const BATCH_MAX = 256;
+/** Idle turns before the worker sleeps: a wake-up costs more than a few looks. */
+const POLL_TURNS = 3;
+
+export const RowState = { starting: 0, ready: 1, draining: 2, stopped: 3 } as const;
+
+export interface RelayParts {
+  readonly worker: number;
+  readonly generation: number;
+  readonly options: Options;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ticker: Ticker;
+  readonly transport: Transport;
+  readonly providers: Readonly<Record<string, Provider>>;
+  readonly dialects: Readonly<Record<string, Dialect>>;
+  coalesce(next: EventSink, onMerged: () => void): EventSink;
+  readonly up: RingConsumer;
+  readonly down: RingProducer;
+  readonly slab: Slab;
+  readonly sessions: SessionCells;
+  readonly threads: ThreadCells;
+  readonly table: UpstreamTable;
+  readonly ledger: Ledger;
+  readonly counters: CounterBlock;
+  /** Parses JSON elsewhere. */
+  parse(bytes: Uint8Array): Promise<unknown>;
+  publish(fact: Fact): void;
+}
+
+export class Relay {
+  /** Settles when it stopped or found itself retired. */
+  readonly stopped: Promise<void>;
+  readonly #parts: RelayParts;
+  readonly #row: number;
+  readonly #alarms: Alarms;
+  readonly #outbox: Outbox;
+  readonly #means: Means;
+  readonly #sessions = new Map<number, Session>();
+  readonly #pump: Pump;
+  readonly #stopBeat: () => void;
+  #draining = false;
+  #ended = false;
+  #settle: () => void = () => {};
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts;
+    this.#row = WORKER_ROW + parts.worker;
+    this.stopped = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    this.#alarms = new Alarms(parts.clock, parts.ticker);
+    const tally = new Tally(parts.counters, schedule(dimensionsOf(parts.options)));
+    this.#outbox = new Outbox({
+      ring: parts.down,
+      slab: parts.slab,
+      sessions: parts.sessions,
+      ledger: parts.ledger,
+      ticker: parts.ticker,
+      slabOwner: slabOwner(this.#row, parts.generation),
+      retired: () => this.#isRetired(),
+      onFull: () => tally.ringFull(),
+    });
+    this.#means = this.#gather(tally);
+    parts.table.claim(parts.worker, parts.generation);
+    parts.threads.setState(this.#row, RowState.ready);
+    parts.threads.beat(this.#row);
+    this.#stopBeat = parts.ticker.every(parts.options.threads.heartbeatMs, () => this.#beat());
+    this.#pump = createPump({
+      consumer: parts.up,
+      drain: () => this.#drain(),
+      soon: (task) => parts.ticker.soon(task),
+      turnsMax: POLL_TURNS,
+    });
+  }
+
+  /** Streams running now. */
+  get running(): number {
+    return this.#means.tally.running;
+  }
+
+  /** Records and replies that wait for credit or space. */
+  get waiting(): number {
+    return this.#outbox.waiting;
+  }
+
+  /** main rang: there are records, or space. */
+  bell(): void {
+    if (this.#ended) return;
+    this.#outbox.spaced();
+    this.#pump.ring();
+  }
+
+  #gather(tally: Tally): Means {
+    const { options, clock, random, transport, providers, table, worker } = this.#parts;
+    const { retriesRunningShare, retriesRunningMax } = options.stream;
+    return {
+      options,
+      clock,
+      random,
+      transport,
+      providers,
+      alarms: this.#alarms,
+      coalesce: (next, onMerged) => this.#parts.coalesce(next, onMerged),
+      route: new Route({ options, table, balancer: RoundRobin, clock, worker }),
+      budget: new RetryBudget(retriesRunningShare, retriesRunningMax),
+      tally,
+      lingering: new Set(),
+      publish: (fact) => this.#publish(fact),
+      fault: (where, error) =>
+        this.#publish({ fact: 'fault', where: `worker ${where}`, text: error.message }),
+    };
+  }
+
+  #publish(fact: Fact): void {
+    if (!this.#isRetired()) this.#parts.publish(fact);
+  }
+
+  #isRetired(): boolean {
+    return this.#parts.threads.generation(this.#row) !== this.#parts.generation;
+  }
+
+  /** Also a safety net: slab blocks are freed without a bell. */
+  #beat(): void {
+    if (this.#isRetired()) return this.#end();
+    this.#parts.threads.beat(this.#row);
+    this.#outbox.spaced();
+  }
+
+  #drain(): number {
+    if (this.#ended) return 0;
+    if (this.#isRetired()) {
+      this.#end();
+      return 0;
+    }
+    this.#parts.threads.beat(this.#row);
+    return this.#parts.up.drain(BATCH_MAX, (header, payload) => this.#record(header, payload));
+  }
+
+  #record(header: RecordHeader, payload: Uint8Array): void {
+    // What came behind a `stop` is nobody's any more.
+    if (this.#ended) return;
+    switch (header.kind) {
+      case Kind.sessionOpen:
+        return this.#open(header, payload);
+      case Kind.message:
+        return this.#message(header, payload);
+      case Kind.sessionClose:
+        return this.#forget(header.slot, header.generation);
+      case Kind.credit:
+        return this.#outbox.credited(header.slot);
+      case Kind.drain:
+        this.#draining = true;
+        return this.#parts.threads.setState(this.#row, RowState.draining);
+      case Kind.stop:
+        return this.#stop();
+      default:
+        must(false, `main writes no records of kind ${header.kind}`);
+    }
+  }
+
+  #open(header: RecordHeader, payload: Uint8Array): void {
+    const { slot, generation } = header;
+    const former = this.#sessions.get(slot);
+    if (former?.generation === generation) return;
+    former?.close();
+    // A copy first: shared memory is never decoded.
+    const facts = JSON.parse(Buffer.from(payload).toString()) as SessionFacts;
+    const dialect = this.#parts.dialects[facts.dialect];
+    must(dialect, `no dialect ${facts.dialect}`);
+    this.#sessions.set(
+      slot,
+      new Session({
+        means: this.#means,
+        outbox: this.#outbox,
+        dialect,
+        facts,
+        slot,
+        generation,
+        parse: (bytes) => this.#parts.parse(bytes),
+        draining: () => this.#draining,
+      }),
+    );
+  }
+
+  #message(header: RecordHeader, payload: Uint8Array): void {
+    const { slab } = this.#parts;
+    const binary = (header.flags & Flag.binary) !== 0;
+    const large = (header.flags & Flag.ticket) !== 0;
+    const { message, skip } = readMessage(payload, binary, large ? slab : undefined);
+    const session = this.#sessions.get(header.slot);
+    if (session?.generation !== header.generation) return;
+    session.message(message, header.stream, skip);
+  }
+
+  #forget(slot: number, generation: number): void {
+    const session = this.#sessions.get(slot);
+    if (session?.generation !== generation) return;
+    this.#sessions.delete(slot);
+    session.close();
+  }
+
+  /** Running streams end with a failure their clients can act on: connect again. */
+  #stop(): void {
+    const error: MillraceError = new Failure('MILLRACE_DRAINING', {});
+    for (const session of this.#sessions.values()) session.abort(error);
+    this.#outbox.flush();
+    this.#parts.threads.setState(this.#row, RowState.stopped);
+    this.#end();
+  }
+
+  /** Closes every socket and returns. What is still unsaid stays unsaid. */
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#stopBeat();
+    this.#pump.stop();
+    for (const session of this.#sessions.values()) session.close();
+    this.#sessions.clear();
+    for (const attempt of this.#means.lingering) attempt.cancel();
+    this.#alarms.close();
+    void this.#parts.transport.close().then(() => this.#settle());
+  }
+}

@@ -1,0 +1,299 @@
+/**
+ * One client's session on its worker: messages in order, commands, lanes, and what runs on them.
+ *
+ *   message ─▶ (parse elsewhere, if large) ─▶ decode ─▶ turn ─▶ lane ─▶ begin ─▶ Stream
+ *                                               ├─▶ cancel ─▶ the running or waiting turn
+ *                                               └─▶ reply, close
+ */
+import { asMillraceError, MillraceError } from '../errors.ts';
+import { Lanes } from '../policy/lanes.ts';
+import type { ClientMessage, Command, Conversation, Dialect, Turn } from '../protocol/dialect.ts';
+import type { SessionFacts } from '../threads/messages.ts';
+import type { Alarm } from './alarms.ts';
+import type { Means } from './means.ts';
+import type { Outbox } from './outbox.ts';
+import { Stream } from './stream.ts';
+import { Tap } from './tap.ts';
+
+export interface SessionParts {
+  readonly means: Means;
+  readonly outbox: Outbox;
+  readonly dialect: Dialect;
+  readonly facts: SessionFacts;
+  readonly slot: number;
+  readonly generation: number;
+  /** Parses JSON elsewhere. */
+  parse(bytes: Uint8Array): Promise<unknown>;
+  draining(): boolean;
+}
+
+/** A client message on its way. */
+interface Incoming {
+  readonly message: ClientMessage;
+  readonly tap: Tap;
+}
+
+/** A turn that waits or runs. */
+interface Entry {
+  readonly turn: Turn;
+  readonly tap: Tap;
+  stream: Stream | undefined;
+  /** Lets held openers go. */
+  hold: Alarm | undefined;
+}
+
+export class Session {
+  readonly generation: number;
+  readonly #parts: SessionParts;
+  readonly #conversation: Conversation;
+  readonly #lanes: Lanes<Entry>;
+  readonly #byResponse = new Map<string, Entry>();
+  /** Messages behind one that is being parsed elsewhere. */
+  readonly #inbox: Incoming[] = [];
+  /** Taps of replies that still wait for credit. */
+  readonly #replies = new Set<Tap>();
+  #parsing = false;
+  #closed = false;
+  #advancing = false;
+  #bookedHistory = 0;
+
+  constructor(parts: SessionParts) {
+    const { session, stream } = parts.means.options;
+    this.#parts = parts;
+    this.generation = parts.generation;
+    const bounds = {
+      historyBytesMax: session.historyBytesMax,
+      outputBytesMax: stream.outputBytesMax,
+      lanesMax: session.lanesMax,
+      now: () => parts.means.clock.wall(),
+    };
+    this.#conversation = parts.dialect.conversation(bounds, parts.means.route.models);
+    this.#lanes = new Lanes({
+      runningMax: session.runningRequestsMax,
+      queuedMax: session.queuedRequestsMax,
+    });
+  }
+
+  get running(): number {
+    return this.#lanes.running;
+  }
+
+  get queued(): number {
+    return this.#lanes.queued;
+  }
+
+  /** `skip`: frames of this message below that number were delivered by a worker that died. */
+  message(message: ClientMessage, stream: number, skip: number): void {
+    const { outbox, slot, generation, means } = this.#parts;
+    const tap = new Tap(outbox, { slot, generation, stream }, skip);
+    if (this.#parsing) {
+      const max = means.options.session.queuedRequestsMax;
+      if (this.#inbox.length < max) this.#inbox.push({ message, tap });
+      else this.#complain(tap, new MillraceError('MILLRACE_QUEUE_FULL', { max }));
+      return;
+    }
+    this.#receive({ message, tap });
+  }
+
+  /** The client left: nothing is written any more, sockets close, memory is given back. */
+  close(): void {
+    this.#closed = true;
+    this.#inbox.length = 0;
+    for (const { stream, tap, hold } of this.#lanes.all()) {
+      hold?.free();
+      stream?.cancel('gone');
+      tap.discard();
+    }
+    for (const tap of this.#replies) tap.discard();
+    this.#replies.clear();
+    this.#byResponse.clear();
+    this.#parts.outbox.ledger.give('history', this.#bookedHistory);
+  }
+
+  /** We stop: whatever waits or runs is answered. */
+  abort(error: MillraceError): void {
+    for (const entry of this.#lanes.all()) {
+      if (entry.stream) entry.stream.abort(error);
+      else this.#refuse(entry.turn, entry.tap, error);
+    }
+    for (const { tap } of this.#inbox.splice(0)) this.#complain(tap, error);
+  }
+
+  #receive(incoming: Incoming): void {
+    const { bytes, binary } = incoming.message;
+    const { largeBodyBytes } = this.#parts.means.options.memory;
+    if (binary || bytes.byteLength <= largeBodyBytes) return this.#decode(incoming);
+    this.#parsing = true;
+    this.#parse(incoming).catch((thrown) =>
+      this.#parts.means.fault('jobs', asMillraceError(thrown)),
+    );
+  }
+
+  async #parse({ message, tap }: Incoming): Promise<void> {
+    // What is wrong with it, the dialect finds out, and says so in its own words.
+    const parsed = await this.#parts.parse(message.bytes).catch(() => undefined);
+    this.#parsing = false;
+    if (this.#closed) return;
+    this.#decode({ message: parsed === undefined ? message : { ...message, parsed }, tap });
+    this.#continue();
+  }
+
+  #continue(): void {
+    while (!this.#parsing && !this.#closed) {
+      const next = this.#inbox.shift();
+      if (!next) return;
+      this.#receive(next);
+    }
+  }
+
+  #decode({ message, tap }: Incoming): void {
+    let command: Command;
+    try {
+      command = this.#conversation.decode(message);
+    } catch (thrown) {
+      const error = asMillraceError(thrown);
+      if (error.code === 'MILLRACE_INTERNAL') this.#parts.means.fault('decode', error);
+      return this.#complain(tap, error);
+    }
+    switch (command.kind) {
+      case 'turn':
+        return this.#admit(command.turn, tap);
+      case 'cancel':
+        return this.#cancel(command, tap);
+      case 'reply':
+        return this.#reply(tap, command.frames);
+      case 'close':
+        this.#reply(tap, command.frames);
+        return tap.close(command.code, command.reason);
+    }
+  }
+
+  #admit(turn: Turn, tap: Tap): void {
+    const { means } = this.#parts;
+    if (this.#parts.draining()) {
+      return this.#refuse(turn, tap, new MillraceError('MILLRACE_DRAINING', {}));
+    }
+    const entry: Entry = { turn, tap, stream: undefined, hold: undefined };
+    const verdict = this.#lanes.admit(turn.lane, entry);
+    if (verdict === 'full') {
+      const max = means.options.session.queuedRequestsMax;
+      return this.#refuse(turn, tap, new MillraceError('MILLRACE_QUEUE_FULL', { max }));
+    }
+    this.#byResponse.set(turn.responseId, entry);
+    if (verdict === 'run') this.#begin(entry);
+  }
+
+  /** The lane is free. */
+  #begin(entry: Entry): void {
+    const { turn, tap } = entry;
+    const { means, facts } = this.#parts;
+    const { openerHoldMs } = means.options.stream;
+    if (openerHoldMs > 0) {
+      tap.hold();
+      entry.hold = means.alarms.create(() => tap.release());
+      entry.hold.set(means.clock.now() + openerHoldMs);
+    }
+    const done = () => {
+      entry.hold?.free();
+      tap.release();
+      this.#done(entry);
+    };
+    try {
+      const opening = this.#conversation.begin(turn, tap);
+      if (opening.kind === 'answer') {
+        this.#answer(tap, opening.frames);
+        return done();
+      }
+      const { encoder, request } = opening;
+      const epitaph = encoder.epitaph(new MillraceError('MILLRACE_WORKER_LOST', {}));
+      tap.epitaph(epitaph.bytes, epitaph.at);
+      const about = { turn, dialect: facts.dialect, principal: facts.principal };
+      entry.stream = new Stream(means, about, request, encoder, tap, done);
+      entry.stream.start();
+    } catch (thrown) {
+      const error = asMillraceError(thrown);
+      if (error.code === 'MILLRACE_INTERNAL') means.fault('begin', error);
+      if (entry.stream) throw thrown;
+      this.#refuse(turn, tap, error);
+      done();
+    }
+  }
+
+  #done(entry: Entry): void {
+    this.#byResponse.delete(entry.turn.responseId);
+    if (this.#closed) return;
+    this.#bookHistory();
+    this.#lanes.done(entry.turn.lane);
+    // A turn that is answered at once is done before it has begun: no recursion.
+    if (this.#advancing) return;
+    this.#advancing = true;
+    for (let next = this.#lanes.take(); next; next = this.#lanes.take()) this.#begin(next);
+    this.#advancing = false;
+  }
+
+  #cancel(command: Extract<Command, { kind: 'cancel' }>, tap: Tap): void {
+    const found = this.#find(command);
+    if (found.length === 0) return this.#reply(tap, [command.unmatched]);
+    // Waiting ones first, so that none of them begins when the running one frees the lane.
+    for (const entry of found) {
+      if (entry.stream || !this.#lanes.remove(entry.turn.lane, entry)) continue;
+      this.#byResponse.delete(entry.turn.responseId);
+      this.#refuse(entry.turn, entry.tap, new MillraceError('MILLRACE_CANCELLED', {}));
+    }
+    for (const entry of found) entry.stream?.cancel('client');
+    tap.settle();
+  }
+
+  #find({ responseId, lane }: { responseId?: string; lane?: string }): Entry[] {
+    if (responseId === undefined) return lane === undefined ? [] : this.#lanes.on(lane);
+    const entry = this.#byResponse.get(responseId);
+    return entry === undefined || (lane !== undefined && entry.turn.lane !== lane) ? [] : [entry];
+  }
+
+  #refuse(turn: Turn, tap: Tap, error: MillraceError): void {
+    this.#parts.means.tally.error(error.code);
+    this.#last(tap, this.#conversation.refuse(turn, error));
+  }
+
+  #complain(tap: Tap, error: MillraceError): void {
+    this.#parts.means.tally.error(error.code);
+    this.#last(tap, this.#parts.dialect.complain(error));
+  }
+
+  #last(tap: Tap, frame: Uint8Array): void {
+    this.#reply(tap, [frame]);
+  }
+
+  #reply(tap: Tap, frames: readonly Uint8Array[]): void {
+    this.#answer(tap, frames);
+    if (tap.drained || this.#replies.has(tap)) return;
+    const max = this.#parts.means.options.session.queuedRequestsMax;
+    this.#replies.add(tap);
+    tap.onResumed(() => this.#replies.delete(tap));
+    // It sends and does not read: its answers may not pile up here.
+    if (this.#replies.size <= max) return;
+    const { slowClientTimeoutMs } = this.#parts.means.options.session;
+    const slow = new MillraceError('MILLRACE_CLIENT_SLOW', { limitMs: slowClientTimeoutMs });
+    tap.discard();
+    this.#replies.delete(tap);
+    const { outbox, slot, generation } = this.#parts;
+    new Tap(outbox, { slot, generation, stream: 0 }, 0).close(1013, slow.message);
+  }
+
+  /** Whole frames that need no upstream; the last one ends the message. */
+  #answer(tap: Tap, frames: readonly Uint8Array[]): void {
+    if (frames.length === 0) return tap.settle();
+    for (const frame of frames.slice(0, -1)) {
+      tap.frame(frame, frame.byteLength, 0, tap.nextSequence);
+    }
+    tap.last(frames[frames.length - 1]);
+  }
+
+  #bookHistory(): void {
+    const { ledger } = this.#parts.outbox;
+    const more = this.#conversation.heldBytes - this.#bookedHistory;
+    if (more > 0 && !ledger.take('history', more)) return;
+    if (more < 0) ledger.give('history', -more);
+    this.#bookedHistory += more;
+  }
+}

@@ -1,0 +1,300 @@
+/**
+ * Stage ④: one running turn, from its openers to its one end. Attempts follow each other until content is committed, the
+ * rules of policy/retry are used up, or the client goes.
+ *
+ *   start ─▶ choose ─▶ attempt ─┬─ committed ─▶ finished | failed            one terminal frame either way
+ *              ▲                └─ failed before: another upstream at once, the same one after a wait
+ *              └──────────────────────┘
+ */
+import { asMillraceError, type Code, MillraceError, type Retry } from '../errors.ts';
+import type { outcomes } from '../observe/metrics.ts';
+import { Attempts } from '../policy/retry.ts';
+import type { Encoder, Turn } from '../protocol/dialect.ts';
+import type { ModelRequest } from '../protocol/request.ts';
+import type { Alarm } from './alarms.ts';
+import { Attempt, type AttemptEvents, type AttemptFailure } from './attempt.ts';
+import type { Means } from './means.ts';
+import type { Tap } from './tap.ts';
+
+/** What is said about a stream when it ends. */
+export interface StreamFacts {
+  readonly turn: Turn;
+  readonly dialect: string;
+  readonly principal: string;
+}
+
+type Outcome = (typeof outcomes)[number];
+
+export class Stream implements AttemptEvents {
+  readonly facts: StreamFacts;
+  readonly #means: Means;
+  readonly #request: ModelRequest;
+  readonly #encoder: Encoder;
+  readonly #tap: Tap;
+  readonly #done: () => void;
+  readonly #attempts: Attempts;
+  readonly #startMs: number;
+  #deadlineMs: number;
+  /** The deadline; the wait before the next round comes out of `#wait`. */
+  readonly #deadline: Alarm;
+  readonly #wait: Alarm;
+  #attempt: Attempt | undefined;
+  /** The running attempt still owes the table its release. */
+  #acquired = false;
+  /** The one asked last. */
+  #upstream = '';
+  #retrying = false;
+  /** The last attempt never left the process: its successor costs no budget. */
+  #freeRetry = false;
+  #failure: MillraceError | undefined;
+  #committed = false;
+  #firstDeltaMs = 0;
+  #ended = false;
+
+  /** `done`: everything this stream says is in the ring; its lane is free. */
+  constructor(
+    means: Means,
+    facts: StreamFacts,
+    request: ModelRequest,
+    encoder: Encoder,
+    tap: Tap,
+    done: () => void,
+  ) {
+    this.#means = means;
+    this.facts = facts;
+    this.#request = request;
+    this.#encoder = encoder;
+    this.#tap = tap;
+    this.#done = done;
+    this.#attempts = new Attempts(means.options.stream);
+    this.#startMs = means.clock.now();
+    this.#deadlineMs = this.#startMs + means.options.stream.deadlineMs;
+    this.#deadline = means.alarms.create(() => this.#late());
+    this.#wait = means.alarms.create(() => this.#choose());
+    means.tally.started(facts.dialect);
+  }
+
+  start(): void {
+    this.#deadline.set(this.#deadlineMs);
+    this.#choose();
+  }
+
+  /** 'client': it asked for it, and gets its word for it. 'gone': nobody listens. */
+  cancel(cause: 'client' | 'gone'): void {
+    if (this.#ended) return;
+    this.#drop();
+    if (cause === 'client') this.#encode(() => this.#encoder.cancel());
+    this.#end('cancelled', undefined);
+  }
+
+  /** Ends it with a failure of ours (stopping). */
+  abort(error: MillraceError): void {
+    if (this.#ended) return;
+    this.#drop();
+    this.#fail(error);
+  }
+
+  committed(): void {
+    this.#committed = true;
+    this.#firstDeltaMs = this.#means.clock.now() - this.#startMs;
+    this.#deadline.off();
+    this.#wait.off();
+    this.#endRetry();
+  }
+
+  finished(): void {
+    this.#release('succeeded');
+    this.#end('finished', undefined);
+  }
+
+  failed(failure: AttemptFailure): void {
+    const attempt = this.#attempt;
+    if (!attempt || this.#ended) return;
+    const { error } = failure;
+    this.#release(blame(error));
+    this.#endRetry();
+    const { index, options } = attempt.upstream;
+    const { tally, route } = this.#means;
+    tally.attemptFailed(index);
+    tally.error(error.code);
+    this.#publishFailure(options.name, error);
+    if (this.#committed) {
+      this.#encode(() => attempt.passFailure(error));
+      return this.#end('failed', error);
+    }
+    const advice: Retry = error.failure.retry;
+    let floorMs = 0;
+    if (error.code === 'MILLRACE_UPSTREAM_LIMITED' || failure.retryAfterMs !== undefined) {
+      const said = Number(error.details['waitMs'] ?? failure.retryAfterMs ?? Number.NaN);
+      floorMs =
+        this.#means.clock.now() + route.rest(index, Number.isFinite(said) ? said : undefined);
+    }
+    this.#failure = error;
+    if (advice === 'never') return this.#fail(error);
+    this.#attempts.failed(index, floorMs);
+    this.#freeRetry = !failure.sent;
+    this.#attempt = undefined;
+    this.#choose();
+  }
+
+  paused(ms: number): void {
+    if (this.#committed) return;
+    this.#deadlineMs += ms;
+    this.#deadline.set(this.#deadlineMs);
+  }
+
+  #choose(): void {
+    if (this.#ended) return;
+    const { route, clock, random } = this.#means;
+    const usable = route.usable(this.#request.model);
+    const next = this.#attempts.next(usable, clock.now(), this.#deadlineMs, random.next());
+    if (next.kind === 'go') return this.#go(route.pick(next.among, random.next()));
+    if (next.kind === 'wait') return this.#wait.set(next.untilMs);
+    this.#fail(this.#failure ?? this.#none());
+  }
+
+  #go(index: number): void {
+    const means = this.#means;
+    if (this.#attempts.made > 0) {
+      if (!this.#mayRetry()) return this.#fail(this.#failure ?? this.#none());
+      means.tally.failover();
+    }
+    this.#attempts.begin();
+    const upstream = means.route.upstream(index);
+    const { name, apiKey, provider: providerName } = upstream.options;
+    this.#upstream = name;
+    const provider = means.providers[providerName];
+    const { model } = this.#request;
+    try {
+      const facts = apiKey === undefined ? { name, model } : { name, model, apiKey };
+      const request = provider.encode(this.#request, facts);
+      means.route.acquire(index);
+      this.#acquired = true;
+      means.tally.attempt(index);
+      this.#attempt = new Attempt(
+        means,
+        upstream,
+        provider,
+        request,
+        this.#encoder,
+        this.#tap,
+        this,
+      );
+    } catch (thrown) {
+      const error = asMillraceError(thrown);
+      if (error.code === 'MILLRACE_INTERNAL') means.fault('route', error);
+      this.#drop(index);
+      this.#fail(error);
+    }
+  }
+
+  #mayRetry(): boolean {
+    if (this.#freeRetry) return true;
+    const { budget, tally } = this.#means;
+    this.#retrying = budget.take(tally.running);
+    if (!this.#retrying) tally.budgetExhausted();
+    return this.#retrying;
+  }
+
+  #endRetry(): void {
+    if (!this.#retrying) return;
+    this.#retrying = false;
+    this.#means.budget.give();
+  }
+
+  #late(): void {
+    if (this.#ended || this.#committed) return;
+    const { deadlineMs } = this.#means.options.stream;
+    this.#drop(undefined, 'failed');
+    this.#fail(new MillraceError('MILLRACE_DEADLINE', { limitMs: deadlineMs }));
+  }
+
+  /** No attempt runs any more. */
+  #drop(index?: number, outcome: 'failed' | 'neither' = 'neither'): void {
+    this.#attempt?.cancel();
+    this.#release(outcome, index);
+    this.#endRetry();
+  }
+
+  #release(outcome: 'succeeded' | 'failed' | 'neither', index?: number): void {
+    const at = this.#attempt?.upstream.index ?? index;
+    if (!this.#acquired || at === undefined) return;
+    this.#acquired = false;
+    this.#means.route.release(at, outcome);
+  }
+
+  #fail(error: MillraceError): void {
+    this.#means.tally.error(error.code);
+    this.#encode(() => this.#encoder.fail(error));
+    this.#end('failed', error);
+  }
+
+  /** An encoder that throws cannot be asked for a failure frame again: the message is settled without one. */
+  #encode(work: () => void): void {
+    try {
+      work();
+    } catch (thrown) {
+      this.#means.fault('encode', asMillraceError(thrown));
+      this.#tap.settle();
+    }
+  }
+
+  #end(outcome: Outcome, error: MillraceError | undefined): void {
+    this.#ended = true;
+    this.#deadline.free();
+    this.#wait.free();
+    this.#publishEnd(outcome, error);
+    this.#means.tally.ended(outcome, this.#means.clock.now() - this.#startMs);
+    // The lane's next turn must not overtake frames that still wait.
+    if (this.#tap.drained) this.#done();
+    else this.#tap.onResumed(this.#done);
+  }
+
+  #none(): MillraceError {
+    return new MillraceError('MILLRACE_UPSTREAM_NONE', { model: this.#request.model });
+  }
+
+  #publishFailure(upstream: string, error: MillraceError): void {
+    const { stream } = this.#tap.address;
+    this.#means.publish({ fact: 'attempt-failed', stream, upstream, error: error.toWire() });
+  }
+
+  #publishEnd(outcome: Outcome, error: MillraceError | undefined): void {
+    const { turn, dialect, principal } = this.facts;
+    const usage = this.#attempt?.usage;
+    const inputTokens = usage?.inputTokens ?? 0;
+    const outputTokens = usage?.outputTokens ?? 0;
+    if (usage) this.#means.tally.tokens(inputTokens, outputTokens);
+    this.#means.publish({
+      fact: 'stream-ended',
+      session: this.#tap.address.slot,
+      stream: this.#tap.address.stream,
+      responseId: turn.responseId,
+      principal,
+      dialect,
+      model: turn.model,
+      upstream: this.#upstream,
+      attempts: this.#attempts.made,
+      outcome,
+      ...(error && { error: error.toWire() }),
+      inputTokens,
+      outputTokens,
+      frames: this.#tap.frames,
+      firstDeltaMs: this.#firstDeltaMs,
+      durationMs: this.#means.clock.now() - this.#startMs,
+    });
+  }
+}
+
+const blameless: ReadonlySet<Code> = new Set<Code>([
+  'MILLRACE_UPSTREAM_LIMITED',
+  'MILLRACE_UPSTREAM_REJECTED',
+  'MILLRACE_OVERLOADED',
+  'MILLRACE_OUTPUT_TOO_LARGE',
+  'MILLRACE_INTERNAL',
+]);
+
+/** A limit and a request that the upstream rightly refused do not speak against the upstream. */
+function blame(error: MillraceError): 'failed' | 'neither' {
+  return blameless.has(error.code) ? 'neither' : 'failed';
+}

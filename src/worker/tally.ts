@@ -1,0 +1,109 @@
+/** The counters of a worker, by name: indexes are resolved once, counting is an addition. */
+import { type Code, codes } from '../errors.ts';
+import type { CounterBlock } from '../memory/contract.ts';
+import { latencyBounds, type outcomes, type Schedule } from '../observe/metrics.ts';
+import { stages } from '../stages.ts';
+
+export class Tally {
+  readonly #block: CounterBlock;
+  readonly #schedule: Schedule;
+  readonly #deltas: number;
+  readonly #merged: number;
+  readonly #running: number;
+  #streams = 0;
+
+  constructor(block: CounterBlock, schedule: Schedule) {
+    this.#block = block;
+    this.#schedule = schedule;
+    this.#deltas = schedule.index('millrace_deltas_total');
+    this.#merged = schedule.index('millrace_deltas_coalesced_total');
+    this.#running = schedule.index('millrace_streams_running');
+  }
+
+  deltas(n: number): void {
+    this.#block.add(this.#deltas, n);
+  }
+
+  merged(): void {
+    this.#block.add(this.#merged);
+  }
+
+  fallback(): void {
+    this.#block.add(this.#schedule.index('millrace_scan_fallback_total'));
+  }
+
+  /** Streams running now. */
+  get running(): number {
+    return this.#streams;
+  }
+
+  started(dialect: string): void {
+    const at = this.#schedule.dimensions.dialect.indexOf(dialect);
+    this.#block.add(this.#schedule.index('millrace_streams_started_total', Math.max(0, at)));
+    this.#stage('route');
+    this.#run(1);
+  }
+
+  ended(outcome: (typeof outcomes)[number], durationMs: number): void {
+    const at = this.#schedule.dimensions.outcome.indexOf(outcome);
+    this.#block.add(this.#schedule.index('millrace_streams_ended_total', at));
+    this.#observe(this.#schedule.index('millrace_stream_seconds'), durationMs);
+    this.#run(-1);
+  }
+
+  attempt(upstream: number): void {
+    this.#block.add(this.#schedule.index('millrace_upstream_attempts_total', upstream));
+    this.#stage('stream');
+  }
+
+  attemptFailed(upstream: number): void {
+    this.#block.add(this.#schedule.index('millrace_upstream_failures_total', upstream));
+  }
+
+  failover(): void {
+    this.#block.add(this.#schedule.index('millrace_failovers_total'));
+  }
+
+  budgetExhausted(): void {
+    this.#block.add(this.#schedule.index('millrace_retry_budget_exhausted_total'));
+  }
+
+  firstDelta(upstream: number, ms: number): void {
+    this.#observe(this.#schedule.index('millrace_first_delta_seconds', upstream), ms);
+  }
+
+  tokens(input: number, output: number): void {
+    const { direction } = this.#schedule.dimensions;
+    const inward = this.#schedule.index('millrace_tokens_total', direction.indexOf('in'));
+    const outward = this.#schedule.index('millrace_tokens_total', direction.indexOf('out'));
+    this.#block.add(inward, input);
+    this.#block.add(outward, output);
+  }
+
+  ringFull(): void {
+    this.#block.add(this.#schedule.index('millrace_ring_full_total'));
+  }
+
+  backpressure(): void {
+    this.#block.add(this.#schedule.index('millrace_backpressure_total'));
+  }
+
+  error(code: Code): void {
+    this.#block.add(this.#schedule.index('websocket_errors_total'));
+    this.#block.add(this.#schedule.index('millrace_errors_total', codes.indexOf(code)));
+  }
+
+  #run(n: number): void {
+    this.#streams += n;
+    this.#block.set(this.#running, this.#streams);
+  }
+
+  #stage(name: (typeof stages)[number]['name']): void {
+    const at = stages.findIndex((stage) => stage.name === name);
+    this.#block.add(this.#schedule.index('millrace_stage_total', at));
+  }
+
+  #observe(index: number, ms: number): void {
+    this.#block.observe(index, latencyBounds, ms / 1000);
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * The records that answer one client message, in order. What the outbox cannot take now waits here: at most what one push of
+ * upstream bytes turned into, because the stream decodes nothing more while its tap is not clear.
+ */
+import type { Ledger } from '../memory/contract.ts';
+import { Flag, Kind } from '../memory/layout.ts';
+import type { FrameSink } from '../protocol/dialect.ts';
+import type { Address, Outbox, Written } from './outbox.ts';
+
+interface Waiting {
+  readonly kind: number;
+  readonly flags: number;
+  readonly sequence: number;
+  readonly aux0: number;
+  readonly bytes: Uint8Array;
+  /** Bytes booked in the ledger for it. */
+  readonly booked: number;
+}
+
+const nothing = new Uint8Array(0);
+const encoder = new TextEncoder();
+
+export class Tap implements FrameSink {
+  readonly address: Address;
+  readonly #outbox: Outbox;
+  readonly #skip: number;
+  #queue: Waiting[] = [];
+  #holding = false;
+  #gone = false;
+  #ended = false;
+  #next: number;
+  #frames = 0;
+  #resumed: (() => void) | undefined;
+
+  /** Frames with a sequence below `skip` were delivered before a worker died: they are made, not sent. */
+  constructor(outbox: Outbox, address: Address, skip: number) {
+    this.#outbox = outbox;
+    this.address = address;
+    this.#skip = skip;
+    this.#next = skip;
+  }
+
+  /** Sequence after the last frame, and never one that was already delivered. */
+  get nextSequence(): number {
+    return this.#next;
+  }
+
+  /** Frames made, sent or waiting. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  get ledger(): Ledger {
+    return this.#outbox.ledger;
+  }
+
+  /** The terminal frame was made: nothing comes after it. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Nothing waits: what was made so far is in the ring (or nobody wants it). */
+  get drained(): boolean {
+    return this.#queue.length === 0;
+  }
+
+  /** `resumed` is called when credit or space came back and nothing waits any more. */
+  onResumed(resumed: () => void): void {
+    this.#resumed = resumed;
+  }
+
+  /** May more be decoded now? Otherwise `resumed` will be called. */
+  clear(): boolean {
+    if (this.#gone) return true;
+    if (this.#queue.length > 0 && !this.#holding) return false;
+    if (this.#outbox.mayWrite(this.address.slot)) return true;
+    this.#outbox.wait(this, 'no-credit');
+    return false;
+  }
+
+  frame(bytes: Uint8Array, length: number, flags: number, sequence: number): void {
+    if (this.#ended) return;
+    this.#next = Math.max(this.#next, sequence + 1);
+    this.#ended = (flags & Flag.terminal) !== 0;
+    if (sequence < this.#skip) return;
+    this.#frames += 1;
+    if (this.#holding && (flags & Flag.opener) === 0) this.release();
+    this.#put(Kind.frame, flags, sequence, 0, bytes.subarray(0, length));
+  }
+
+  /** The only frame, or the last one: answers the message. */
+  last(bytes: Uint8Array, extraFlags = 0): void {
+    this.frame(bytes, bytes.byteLength, Flag.terminal | extraFlags, this.#next);
+  }
+
+  /** What main sends if this worker dies. */
+  epitaph(bytes: Uint8Array, at: number): void {
+    this.#put(Kind.epitaph, 0, 0, at, bytes);
+  }
+
+  /** The message needs no frame. */
+  settle(): void {
+    this.#put(Kind.settled, 0, 0, 0, nothing);
+  }
+
+  /** Ends the session, after what was put before. */
+  close(code: number, reason: string): void {
+    // A reason has at most 123 bytes (RFC 6455 section 5.5): cut between code points.
+    const bytes = new Uint8Array(123);
+    const { written } = encoder.encodeInto(reason, bytes);
+    this.#put(Kind.close, 0, 0, code, bytes.subarray(0, written));
+  }
+
+  /** Keeps openers back until something else comes, or until `release`. */
+  hold(): void {
+    this.#holding = true;
+  }
+
+  release(): void {
+    if (!this.#holding) return;
+    this.#holding = false;
+    this.#flush();
+  }
+
+  /** Nobody reads any more. */
+  discard(): void {
+    this.#gone = true;
+    this.#outbox.forget(this);
+    for (const { booked } of this.#queue) this.#outbox.ledger.give('outbox', booked);
+    this.#queue = [];
+  }
+
+  /** The outbox: try again. */
+  resume(): void {
+    if (!this.#holding && !this.#flush()) return;
+    this.#resumed?.();
+  }
+
+  #put(kind: number, flags: number, sequence: number, aux0: number, bytes: Uint8Array): void {
+    if (this.#gone) return;
+    if (this.#queue.length === 0 && !this.#holding) {
+      const written = this.#outbox.write(this.address, kind, flags, sequence, aux0, bytes);
+      if (this.#settled(written)) return;
+    }
+    const booked = this.#outbox.ledger.take('outbox', bytes.byteLength) ? bytes.byteLength : 0;
+    this.#queue.push({ kind, flags, sequence, aux0, bytes: bytes.slice(), booked });
+  }
+
+  /** True when nothing waits any more. */
+  #flush(): boolean {
+    for (let head = this.#queue[0]; head !== undefined; head = this.#queue[0]) {
+      const { kind, flags, sequence, aux0, bytes, booked } = head;
+      if (!this.#settled(this.#outbox.write(this.address, kind, flags, sequence, aux0, bytes))) {
+        return false;
+      }
+      if (this.#gone) return true;
+      this.#outbox.ledger.give('outbox', booked);
+      this.#queue.shift();
+    }
+    return true;
+  }
+
+  /** Has the record left (or become pointless)? Otherwise the tap waits. */
+  #settled(written: Written): boolean {
+    if (written === 'written') return true;
+    if (written === 'gone') this.discard();
+    else this.#outbox.wait(this, written);
+    return written === 'gone';
+  }
+}

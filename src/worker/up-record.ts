@@ -1,0 +1,31 @@
+/** Reads a `message` record: out of shared memory first, then everything else. */
+import type { Slab } from '../memory/contract.ts';
+import type { ClientMessage } from '../protocol/dialect.ts';
+import { MESSAGE_PROLOGUE_BYTES } from '../threads/messages.ts';
+
+/** With a slab, the payload is a ticket for it, which is given back here. */
+export function readMessage(
+  payload: Uint8Array,
+  binary: boolean,
+  slab: Slab | undefined,
+): { message: ClientMessage; skip: number } {
+  const whole = slab ? redeem(payload.slice(), slab) : payload.slice();
+  const view = new DataView(whole.buffer, whole.byteOffset, MESSAGE_PROLOGUE_BYTES);
+  const seed = {
+    nonce: whole.slice(0, 16),
+    owner: view.getUint16(24, true),
+    generation: view.getUint16(26, true),
+    tag: view.getUint32(32, true),
+  };
+  const arrivedMs = view.getFloat64(16, true);
+  const bytes = whole.subarray(MESSAGE_PROLOGUE_BYTES);
+  return { message: { bytes, binary, seed, arrivedMs }, skip: view.getUint32(28, true) };
+}
+
+function redeem(ticketBytes: Uint8Array, slab: Slab): Uint8Array {
+  const words = new DataView(ticketBytes.buffer, ticketBytes.byteOffset);
+  const ticket = { block: words.getUint32(0, true), length: words.getUint32(4, true) };
+  const copy = slab.view(ticket).slice();
+  slab.free(ticket);
+  return copy;
+}
