@@ -3,7 +3,8 @@
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { MillraceError } from '../errors.ts';
-import type { DialectName, Options } from '../options/schema.ts';
+import type { DialectName } from '../options/names.ts';
+import type { Options } from '../options/schema.ts';
 import type { HttpReply, RequestHead } from './backend/backend.ts';
 import { createSiteRules } from './sites.ts';
 

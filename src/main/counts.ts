@@ -3,7 +3,7 @@ import type { Code } from '../errors.ts';
 import { codes } from '../errors.ts';
 import type { CounterBlock } from '../memory/contract.ts';
 import { latencyBounds, type Schedule } from '../observe/metrics.ts';
-import { type DialectName, dialectNames } from '../options/schema.ts';
+import { type DialectName, dialectNames } from '../options/names.ts';
 import { type Stage, stages } from '../stages.ts';
 
 export class Counts {

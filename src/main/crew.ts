@@ -137,6 +137,7 @@ export class Crew {
     const ready = Promise.all(this.#incarnations().map((each) => each.ready));
     await Promise.race([ready, late]).finally(cancel);
     this.#stopWatch = this.#ticker.every(heartbeatMs, () => this.#watch());
+    this.#warm();
   }
 
   /** No new turns; running ones finish. Also for workers that start from now on. */
@@ -207,6 +208,13 @@ export class Crew {
     member.beatMs = this.#clock.now();
     const { worker } = member;
     this.#events.fact({ fact: 'worker-ready', worker, generation: incarnation.generation });
+    // It took the warm thread.
+    if (this.#stopWatch) this.#warm();
+  }
+
+  #warm(): void {
+    // Without it a replacement only takes longer.
+    this.#pool.warm().catch(() => {});
   }
 
   #bell(member: Member, incarnation: Incarnation): void {

@@ -1,7 +1,7 @@
 /** The sessions: who holds which slot, and what main keeps for each. */
 import type { SessionCells } from '../memory/contract.ts';
 import { must } from '../must.ts';
-import type { DialectName } from '../options/schema.ts';
+import type { DialectName } from '../options/names.ts';
 import type { LimitSubject } from '../policy/limit/limiter.ts';
 import type { Connection } from './backend/backend.ts';
 import type { Request } from './requests.ts';

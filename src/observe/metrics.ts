@@ -4,7 +4,7 @@
  */
 import { codes } from '../errors.ts';
 import type { Options } from '../options/schema.ts';
-import { dialectNames } from '../options/schema.ts';
+import { dialectNames } from '../options/names.ts';
 import { stages } from '../stages.ts';
 
 /** What a label may say: closed lists only, so that the number of series is known at start. */

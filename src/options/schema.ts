@@ -4,6 +4,7 @@
  * every thread.
  */
 import { z } from 'zod';
+import { providerNames, strategyNames } from './names.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -14,10 +15,6 @@ const count = (fallback: number, min: number, max: number) =>
   z.int().min(min).max(max).default(fallback);
 const bytes = (fallback: number, min: number, max: number) =>
   z.int().min(min).max(max).default(fallback);
-
-export const dialectNames = ['responses', 'chat', 'echo'] as const;
-export const providerNames = ['openai-chat'] as const;
-export const strategyNames = ['RoundRobin'] as const;
 
 const server = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('Address the gateway listens on.'),
@@ -258,4 +255,3 @@ export type UserOptions = z.input<typeof schema>;
 /** What every thread gets: all defaults filled in, frozen. */
 export type Options = z.output<typeof schema>;
 export type UpstreamOptions = Options['upstreams'][number];
-export type DialectName = (typeof dialectNames)[number];

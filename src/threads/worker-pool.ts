@@ -18,7 +18,6 @@ import { WORKER_ROW } from './roster.ts';
 
 /** Threads beyond the configured number: room for replacements of hung ones that have not ended yet. */
 const SPARE_THREADS = 4;
-const IDLE_TIMEOUT_MS = 60_000;
 
 export interface IncarnationEvents {
   /** The worker wrote into its down ring, or freed space in its up ring. */
@@ -49,12 +48,13 @@ export class WorkerPool {
     this.#options = options;
     this.#shared = shared;
     this.#cells = cells;
-    this.#pool = new Piscina<WorkerStart, void>({
+    this.#pool = new Piscina<WorkerStart | null, void>({
       filename: new URL('../worker/entry.js', import.meta.url).href,
       minThreads: workers,
       maxThreads: workers + SPARE_THREADS,
       concurrentTasksPerWorker: 1,
-      idleTimeout: IDLE_TIMEOUT_MS,
+      // A warm thread waits for the day it is needed.
+      idleTimeout: Number.POSITIVE_INFINITY,
       // 'sync' would freeze a thread between tasks, sockets included.
       atomics: 'disabled',
       recordTiming: false,
@@ -115,6 +115,11 @@ export class WorkerPool {
     );
     incarnation.ready.catch(() => {});
     return incarnation;
+  }
+
+  /** Has a thread beyond the residents ready, everything loaded, so that a lost worker is replaced in milliseconds. */
+  async warm(): Promise<void> {
+    await this.#pool.run(null);
   }
 
   /**

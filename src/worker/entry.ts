@@ -23,8 +23,9 @@ import { Relay } from './relay.ts';
 const IDLE_SOCKETS_MAX = 64;
 const IDLE_MS = 30_000;
 
-/** Serves a pair of rings until it is stopped or replaced. */
-export default async function work(start: WorkerStart): Promise<void> {
+/** Serves a pair of rings until it is stopped or replaced. `null`: only load everything, to be ready for a start. */
+export default async function work(start: WorkerStart | null): Promise<void> {
+  if (start === null) return;
   const port = channel<ToWorker, FromWorker>(start.port);
   const { threads: bounds } = start.options;
   const jobs = createJobs({

@@ -1,0 +1,8 @@
+/** The closed lists of names in options, apart from the schema: threads that count by them need not load the schema's library. */
+
+export const dialectNames = ['responses', 'chat', 'echo'] as const;
+export type DialectName = (typeof dialectNames)[number];
+
+export const providerNames = ['openai-chat'] as const;
+
+export const strategyNames = ['RoundRobin'] as const;
