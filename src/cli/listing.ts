@@ -1,7 +1,6 @@
 /** Options on a terminal: all of them, or those in force with where each came from. */
 import { explain, isSecret, type OptionRow } from '../options/explain.ts';
-import { leaves } from '../options/paths.ts';
-import { dotted } from '../options/paths.ts';
+import { dotted, leaves } from '../options/paths.ts';
 import type { Resolved } from '../options/resolve.ts';
 
 /** Every option with its default, environment name and sentence. */
