@@ -1,0 +1,60 @@
+/** Runs a body through the chat-completion provider. */
+import type { MillraceError } from '../../src/errors.ts';
+import { openaiChat } from '../../src/protocol/providers/openai-chat.ts';
+import type { Decoder } from '../../src/protocol/provider.ts';
+import { TraceSink } from './trace.ts';
+
+export interface Decoded {
+  readonly sink: TraceSink;
+  readonly decoder: Decoder;
+  /** Events that were parsed. */
+  readonly parsed: number;
+}
+
+/**
+ * Pushes the pieces one by one, each in memory of its own that is spoilt afterwards: nothing may still point there. Then closes, unless
+ * `open`.
+ */
+export function decode(
+  pieces: readonly Uint8Array[],
+  { cause, open = false, eventBytesMax = 1024 * 1024 }: Settings = {},
+): Decoded {
+  const sink = new TraceSink();
+  let parsed = 0;
+  const decoder = openaiChat.decoder('lab', sink, { eventBytesMax, onFallback: () => parsed++ });
+  for (const piece of pieces) {
+    const read = piece.slice();
+    decoder.push(read);
+    read.fill(0x21);
+  }
+  if (!open) decoder.close(cause);
+  return { sink, decoder, parsed };
+}
+
+export interface Settings {
+  readonly cause?: MillraceError;
+  readonly open?: boolean;
+  readonly eventBytesMax?: number;
+}
+
+export function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+/** One event per value, as a server would frame it. */
+export function eventsOf(...values: readonly unknown[]): string {
+  return values
+    .map((value) => `data: ${typeof value === 'string' ? value : JSON.stringify(value)}\n\n`)
+    .join('');
+}
+
+/** A chunk with one choice. */
+export function chunkOf(delta: object, finish: string | null = null): object {
+  return {
+    id: 'chatcmpl-1',
+    object: 'chat.completion.chunk',
+    created: 1_795_426_362,
+    model: 'tiny',
+    choices: [{ index: 0, delta, finish_reason: finish }],
+  };
+}
