@@ -112,8 +112,7 @@ export class Dialogue {
   refusal(value: unknown): Json {
     const command = this.say(value);
     if (command.kind === 'turn') return this.answer(value).at(-1) ?? {};
-    must('frames' in command, `a ${command.kind} with frames`);
-    return frameOf(command.frames[0]).json;
+    return frameOf(command.kind === 'cancel' ? command.unmatched : command.frames[0]).json;
   }
 }
 

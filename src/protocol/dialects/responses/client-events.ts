@@ -5,7 +5,6 @@ import type { Fields } from '../fields.ts';
 
 export interface ClientEvent {
   readonly type: string;
-  /** Fields that are read; a create's are listed at `createFields`. */
   readonly fields: readonly string[];
   readonly text: string;
 }
@@ -13,7 +12,7 @@ export interface ClientEvent {
 export const clientEvents: readonly ClientEvent[] = [
   {
     type: 'response.create',
-    fields: ['stream_id', 'generate', 'model', 'input', 'previous_response_id', '…'],
+    fields: ['stream_id', 'generate', 'and those of createFields'],
     text: 'Asks for a response. The fields of POST /v1/responses stand beside `type` or under `response`.',
   },
   {
@@ -26,6 +25,46 @@ export const clientEvents: readonly ClientEvent[] = [
     fields: ['previous_response_id', 'input'],
     text: 'Answered with `response.steer.failed` and `steering_not_supported`: the response goes on as it was.',
   },
+];
+
+/** What becomes of a field of `response.create`: used for the request, said back only, or refused. Others are tolerated. */
+export interface CreateField {
+  readonly name: string;
+  readonly use: 'used' | 'echoed' | 'refused';
+  readonly text: string;
+}
+
+export const createFields: readonly CreateField[] = [
+  { name: 'model', use: 'used', text: 'Required. One of the configured models.' },
+  { name: 'input', use: 'used', text: 'Text, or items: messages, function calls, their outputs.' },
+  { name: 'instructions', use: 'used', text: 'A system message in front; not inherited.' },
+  { name: 'previous_response_id', use: 'used', text: 'Continues a response of this session.' },
+  { name: 'generate', use: 'used', text: 'false: remembered, but no model is asked.' },
+  { name: 'stream_id', use: 'used', text: 'The lane: 1 to 256 of A-Z a-z 0-9 _ . -' },
+  { name: 'store', use: 'used', text: 'false: only the latest response of a lane is remembered.' },
+  { name: 'tools', use: 'used', text: 'Function tools; others run at a vendor and are refused.' },
+  { name: 'tool_choice', use: 'used', text: 'none, auto, required or one function.' },
+  { name: 'parallel_tool_calls', use: 'used', text: 'May several functions be called at once?' },
+  { name: 'temperature', use: 'used', text: '0 to 2.' },
+  { name: 'top_p', use: 'used', text: '0 to 1.' },
+  { name: 'max_output_tokens', use: 'used', text: 'At least 1.' },
+  { name: 'reasoning', use: 'used', text: '`effort` is passed on, `summary` said back.' },
+  { name: 'text', use: 'used', text: '`format` is passed on, `verbosity` said back.' },
+  { name: 'user', use: 'used', text: 'Passed on; `safety_identifier` stands in for it.' },
+  { name: 'seed', use: 'used', text: 'An extension: passed on.' },
+  { name: 'metadata', use: 'echoed', text: 'Strings by name.' },
+  { name: 'truncation', use: 'echoed', text: 'auto or disabled; nothing is ever cut out here.' },
+  { name: 'service_tier', use: 'echoed', text: 'Not passed on.' },
+  { name: 'max_tool_calls', use: 'echoed', text: 'Not passed on.' },
+  { name: 'prompt_cache_key', use: 'echoed', text: 'Not passed on.' },
+  { name: 'top_logprobs', use: 'echoed', text: 'Not passed on: no log probabilities come.' },
+  {
+    name: 'background',
+    use: 'refused',
+    text: 'true only: an answer streams while its session is open.',
+  },
+  { name: 'conversation', use: 'refused', text: 'Nothing is stored here.' },
+  { name: 'prompt', use: 'refused', text: 'Nothing is stored here.' },
 ];
 
 export function steeringFailed(event: Fields, seed: IdSeed): Uint8Array {

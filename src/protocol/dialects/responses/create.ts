@@ -1,10 +1,6 @@
 /**
  * A `response.create`, checked. Its fields stand beside `type`, or under `response`: both shapes are in use.
- *
- * Read and used: model, input, instructions, previous_response_id, tools, tool_choice, parallel_tool_calls, temperature,
- * top_p, max_output_tokens, reasoning.effort, text.format, user, seed, store, generate, stream_id.
- * Read and said back: metadata, truncation, service_tier, max_tool_calls, prompt_cache_key, safety_identifier, text.verbosity.
- * Refused, because silence would be a wrong answer: background, conversation, prompt. Everything else is tolerated.
+ * client-events.ts says what becomes of each. Refused is only what would be answered wrongly in silence.
  */
 import { MillraceError } from '../../../errors.ts';
 import type { ModelList } from '../../dialect.ts';
@@ -127,7 +123,8 @@ function echoOf(
   };
   const json = JSON.stringify(fields);
   if (json.length <= ECHO_CHARS_MAX) return json.slice(1, -1);
-  const short = { ...fields, instructions: null, tools: [], metadata: {}, text: {} };
+  const text = { format: { type: 'text' }, verbosity: 'medium' };
+  const short = { ...fields, instructions: null, tools: [], metadata: {}, text };
   return JSON.stringify(short).slice(1, -1);
 }
 

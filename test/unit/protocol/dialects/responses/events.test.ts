@@ -283,7 +283,7 @@ for (const [reason, said] of [
     assert.deepEqual(response(out)['incomplete_details'], { reason: said });
     const statuses = (response(out)['output'] as Json[]).map((item) => item['status']);
     assert.deepEqual(statuses, ['completed', 'incomplete']);
-    assert.equal((out.frames.at(-2)?.json['item'] as Json)['status'], 'incomplete');
+    assert.equal((out.frames[out.frames.length - 2].json['item'] as Json)['status'], 'incomplete');
   });
 }
 
