@@ -1,0 +1,68 @@
+/**
+ * Typed arrays over shared memory that say what was done with them, for `interleavings.ts`: a side's state depends on the
+ * memory only through what it read. `mutant.ts` puts them under the real code in place of the language's.
+ */
+
+let seen = '';
+let wrote = false;
+
+/** Forgets what was read and written so far. */
+export function forgetAccesses(): void {
+  seen = '';
+  wrote = false;
+}
+
+/** Was anything read or written since? */
+export function accessed(): boolean {
+  return wrote || seen !== '';
+}
+
+/** All values read since, in order. */
+export function readsSince(): string {
+  return seen;
+}
+
+const arrays = new WeakMap<object, Int32Array | Uint8Array>();
+
+/** The array behind a tracked one. Operations on it are not noted. */
+export function untracked(words: Int32Array): Int32Array {
+  return (arrays.get(words) as Int32Array | undefined) ?? words;
+}
+
+/** Properties that tell nothing of the contents. */
+const shape = new Set<PropertyKey>(['length', 'byteLength', 'byteOffset', 'buffer']);
+
+const handler: ProxyHandler<Int32Array | Uint8Array> = {
+  get(array, key) {
+    if (typeof key === 'string' && key.charCodeAt(0) < 58) {
+      const value = array[Number(key)];
+      seen += `,${value}`;
+      return value;
+    }
+    // Whatever else it does with the bytes, it may read all of them.
+    if (key === 'set') wrote = true;
+    else if (!shape.has(key)) seen += `,${array.join()}`;
+    const property: unknown = Reflect.get(array, key, array);
+    return typeof property === 'function' ? property.bind(array) : property;
+  },
+  set(array, key, value: number) {
+    wrote = true;
+    array[Number(key)] = value;
+    return true;
+  },
+};
+
+function track<Array extends Int32Array | Uint8Array>(array: Array): Array {
+  const proxy = new Proxy(array, handler);
+  arrays.set(proxy, array);
+  return proxy as Array;
+}
+
+/** Stands in for the constructor: `new` of a function that returns an object gives that object. */
+export function TrackedInt32Array(...args: ConstructorParameters<typeof Int32Array>): Int32Array {
+  return track(new Int32Array(...args));
+}
+
+export function TrackedUint8Array(...args: ConstructorParameters<typeof Uint8Array>): Uint8Array {
+  return track(new Uint8Array(...args));
+}
