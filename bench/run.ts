@@ -8,13 +8,15 @@ import { echo, nothing } from './load/echo.ts';
 import { fanOut } from './load/fan-out.ts';
 import { hop } from './load/hop.ts';
 import { relay } from './load/relay.ts';
+import { sessionMemory } from './load/session-memory.ts';
 import type { Bench, Result, Settings } from './support/bench.ts';
 import { stolenShare } from './support/children.ts';
+import { writeDocument } from './support/document.ts';
 import { machine } from './support/machine.ts';
 import { table } from './support/table.ts';
 import { exitCode, judge } from './support/verdict.ts';
 
-const benches: readonly Bench[] = [nothing, echo, hop, fanOut, relay];
+const benches: readonly Bench[] = [nothing, echo, hop, fanOut, relay, sessionMemory];
 
 const { values: flags, positionals: names } = parseArgs({
   allowPositionals: true,
@@ -64,6 +66,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+const kept = new URL('../../bench/results/', import.meta.url);
 const results: Result[] = [];
 let broken = false;
 for (const bench of benches) {
@@ -72,9 +75,8 @@ for (const bench of benches) {
     const result = await runOne(bench);
     results.push(result);
     process.stdout.write(table(result));
-    const folder = new URL('../../bench/results/', import.meta.url);
-    mkdirSync(folder, { recursive: true });
-    const file = new URL(`${flags.quick ? 'quick-' : ''}${bench.name}.json`, folder);
+    mkdirSync(kept, { recursive: true });
+    const file = new URL(`${flags.quick ? 'quick-' : ''}${bench.name}.json`, kept);
     const about = machine(`npm run bench -- ${bench.name}`, !flags['no-pin']);
     writeFileSync(file, `${JSON.stringify({ ...about, ...result }, null, 1)}\n`);
   } catch (error) {
@@ -83,6 +85,14 @@ for (const bench of benches) {
       `${bench.name}: could not run: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
+}
+if (flags['write-docs']) {
+  const document = new URL('../../docs/PERFORMANCE.md', import.meta.url);
+  writeDocument(
+    benches.map((bench) => bench.name),
+    kept,
+    document,
+  );
 }
 const verdicts = results.flatMap((result) => result.goals.map((goal) => goal.verdict));
 const count = (verdict: string) => verdicts.filter((v) => v === verdict).length;
