@@ -18,7 +18,7 @@
  * not done is a lost wake-up.
  */
 import type { AtomicsPort } from '../../src/memory/atomics.ts';
-import { accessed, forgetAccesses, readsSince, untracked } from './tracked.ts';
+import { accessed, forgetAccesses, readsSince, trackedAtomics } from './tracked.ts';
 
 export interface World {
   readonly atomics: AtomicsPort;
@@ -227,27 +227,25 @@ class Search {
     };
     const on = (what: string, words: Int32Array, index: number, ...args: number[]) =>
       `${what} ${this.#nameOf(words, index)}${args.map((n) => ` ${n}`).join('')}`;
+    const real = trackedAtomics;
     return {
       atomics: {
-        load: (w, i) => operate(on('load', w, i), () => Atomics.load(untracked(w), i)),
-        store: (w, i, n) => operate(on('store', w, i, n), () => Atomics.store(untracked(w), i, n)),
-        add: (w, i, n) => operate(on('add', w, i, n), () => Atomics.add(untracked(w), i, n)),
-        sub: (w, i, n) => operate(on('sub', w, i, n), () => Atomics.sub(untracked(w), i, n)),
-        exchange: (w, i, n) =>
-          operate(on('exchange', w, i, n), () => Atomics.exchange(untracked(w), i, n)),
+        load: (w, i) => operate(on('load', w, i), () => real.load(w, i)),
+        store: (w, i, n) => operate(on('store', w, i, n), () => real.store(w, i, n)),
+        add: (w, i, n) => operate(on('add', w, i, n), () => real.add(w, i, n)),
+        sub: (w, i, n) => operate(on('sub', w, i, n), () => real.sub(w, i, n)),
+        exchange: (w, i, n) => operate(on('exchange', w, i, n), () => real.exchange(w, i, n)),
         compareExchange: (w, i, e, n) =>
-          operate(on('compareExchange', w, i, e, n), () =>
-            Atomics.compareExchange(untracked(w), i, e, n),
-          ),
+          operate(on('compareExchange', w, i, e, n), () => real.compareExchange(w, i, e, n)),
       },
       pause: () => void operate('pause', () => 0),
       wait: (w, i) =>
         void operate(
           on('wait', w, i),
-          () => Atomics.exchange(w, i, 0),
+          () => real.exchange(w, i, 0),
           () => w[i] !== 0,
         ),
-      post: (w, i, n = 1) => void operate(on('post', w, i, n), () => Atomics.add(w, i, n)),
+      post: (w, i, n = 1) => void operate(on('post', w, i, n), () => real.add(w, i, n)),
     };
   }
 

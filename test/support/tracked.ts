@@ -2,6 +2,7 @@
  * Typed arrays over shared memory that say what was done with them, for `interleavings.ts`: a side's state depends on the
  * memory only through what it read. `mutant.ts` puts them under the real code in place of the language's.
  */
+import type { AtomicsPort } from '../../src/memory/atomics.ts';
 
 let seen = '';
 let wrote = false;
@@ -25,12 +26,22 @@ export function readsSince(): string {
 const arrays = new WeakMap<object, Int32Array | Uint8Array>();
 
 /** The array behind a tracked one. Operations on it are not noted. */
-export function untracked(words: Int32Array): Int32Array {
+function untracked(words: Int32Array): Int32Array {
   return (arrays.get(words) as Int32Array | undefined) ?? words;
 }
 
 /** Properties that tell nothing of the contents. */
 const shape = new Set<PropertyKey>(['length', 'byteLength', 'byteOffset', 'buffer']);
+
+/** The language's atomics on tracked arrays: for looking at the memory before or after a search. */
+export const trackedAtomics: AtomicsPort = {
+  load: (w, i) => Atomics.load(untracked(w), i),
+  store: (w, i, n) => Atomics.store(untracked(w), i, n),
+  add: (w, i, n) => Atomics.add(untracked(w), i, n),
+  sub: (w, i, n) => Atomics.sub(untracked(w), i, n),
+  exchange: (w, i, n) => Atomics.exchange(untracked(w), i, n),
+  compareExchange: (w, i, e, n) => Atomics.compareExchange(untracked(w), i, e, n),
+};
 
 const handler: ProxyHandler<Int32Array | Uint8Array> = {
   get(array, key) {
