@@ -39,7 +39,7 @@ export interface Connection {
   send(bytes: Uint8Array, binary: boolean): SendStatus;
   /** Bytes queued behind back-pressure. */
   buffered(): number;
-  /** Runs `write` with writes joined into few syscalls. */
+  /** Runs `write`, always and before it returns, with its sends joined into few system calls. */
   cork(write: () => void): void;
   ping(): void;
   /** Close frame, then the socket when the peer answered or after a short wait. Reason at most 123 bytes. */

@@ -5,10 +5,15 @@
 import { MillraceError } from '../../errors.ts';
 import type { RequestHead } from './backend.ts';
 
+/** All header lines of a request, as node:http bounds them. The old core of uWebSockets.js has no bound when they come in one packet. */
+export const HEAD_BYTES_MAX = 16 * 1024;
+
 /** `'http'`: a plain request. `'upgrade'`: a handshake that holds. Otherwise why it is refused. */
 export type RequestKind = 'http' | 'upgrade' | MillraceError;
 
-export function requestKind(head: RequestHead): RequestKind {
+export function requestKind(head: RequestHead, headers: HeaderList): RequestKind {
+  if (headers.malformed) return invalid('a header has no name');
+  if (headers.bytes > HEAD_BYTES_MAX) return invalid('the headers are too large');
   if (head.hosts !== 1) return invalid('Host must be sent once');
   if (!hasToken(head.header('upgrade'), 'websocket')) return ambiguousLength(head) ?? 'http';
   if (head.method !== 'GET') return invalid('the method must be GET');
@@ -18,8 +23,19 @@ export function requestKind(head: RequestHead): RequestKind {
     return new MillraceError('MILLRACE_VERSION_UNSUPPORTED', {});
   if (!key.test(head.header('sec-websocket-key') ?? ''))
     return invalid('Sec-WebSocket-Key must be 16 bytes in base64');
+  if (!distinctTokens(head.header('sec-websocket-protocol')))
+    return invalid('Sec-WebSocket-Protocol must list distinct names');
   return 'upgrade';
 }
+
+function distinctTokens(list: string | undefined): boolean {
+  if (list === undefined) return true;
+  const names = list.split(',').map((name) => name.trim());
+  return names.every((name) => token.test(name)) && new Set(names).size === names.length;
+}
+
+/** RFC 9110 section 5.6.2. */
+const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** 16 bytes in base64: 21 free characters, one that carries two bits, two of padding. */
 const key = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
@@ -53,10 +69,14 @@ function invalid(reason: string): MillraceError {
 export class HeaderList {
   readonly #values = new Map<string, string>();
   hosts = 0;
+  bytes = 0;
+  malformed = false;
 
   add(name: string, value: string): void {
     const lower = name.toLowerCase();
     if (lower === 'host') this.hosts++;
+    if (lower === '') this.malformed = true;
+    this.bytes += name.length + value.length + 4;
     const before = this.#values.get(lower);
     this.#values.set(lower, before === undefined ? value : `${before}, ${value}`);
   }

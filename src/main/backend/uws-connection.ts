@@ -1,11 +1,10 @@
 import { must } from '../../must.ts';
 import type { BackendHandlers, Connection, SendStatus } from './backend.ts';
 import type { UwsSocket } from './uws-module.ts';
+import { CLOSE_WAIT_MS, PONGS_WAITING_MAX } from './patience.ts';
 
 /** Frames from this size on meet the lost-payload bug of old cores. */
 const LARGE_FRAME_BYTES = 16 * 1024;
-/** How long a close frame may wait behind unread bytes. The core allows the peer about as long for its answer. */
-const CLOSE_WAIT_MS = 4_000;
 
 const text = new TextDecoder();
 
@@ -20,6 +19,7 @@ export class UwsConnection implements Connection {
   #socket: UwsSocket | undefined;
   #open = true;
   #calling = false;
+  #pongsWaiting = 0;
   #closing: { code: number; reason: string; timer: NodeJS.Timeout } | undefined;
 
   constructor(socket: UwsSocket, handlers: BackendHandlers, losesPayloads: boolean) {
@@ -115,6 +115,13 @@ export class UwsConnection implements Connection {
       const { code, reason } = this.#closing;
       if (this.buffered() === 0) this.#call((socket) => socket.end(code, reason));
     } else if (this.#open) this.#guard('drain', () => this.#handlers.drain(this));
+  }
+
+  /** The core has answered. A peer that pings and does not read would make pongs pile up. */
+  pinged(): void {
+    if (this.buffered() === 0) this.#pongsWaiting = 0;
+    else if (++this.#pongsWaiting > PONGS_WAITING_MAX) return this.terminate();
+    this.alive();
   }
 
   alive(): void {

@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import { MillraceError } from '../../errors.ts';
 import { refusal } from '../accept.ts';
 import type { BackendHandlers, HttpReply, RequestHead, UpgradeVerdict } from './backend.ts';
-import { addressText, HeaderList, requestKind } from './handshake.ts';
+import { addressText, HeaderList, type RequestKind, requestKind } from './handshake.ts';
 import type { UwsRequest, UwsResponse } from './uws-module.ts';
 
 /** A response the core may take away at any time: then it must not be touched again. */
@@ -33,8 +33,7 @@ export function uwsRequests(bodyBytesMax: number, handlers: BackendHandlers): Uw
   function upgrade(res: UwsResponse, req: UwsRequest, context: object): void {
     const exchange = new Exchange(res);
     try {
-      const head = headOf(res, req);
-      const kind = requestKind(head);
+      const { head, kind } = inspect(res, req);
       if (kind === 'http') return plain(exchange, head);
       if (kind !== 'upgrade') return answer(exchange, refusal(kind), false);
       const settle = (verdict: UpgradeVerdict, late: boolean) =>
@@ -54,8 +53,7 @@ export function uwsRequests(bodyBytesMax: number, handlers: BackendHandlers): Uw
   function http(res: UwsResponse, req: UwsRequest): void {
     const exchange = new Exchange(res);
     try {
-      const head = headOf(res, req);
-      const kind = requestKind(head);
+      const { head, kind } = inspect(res, req);
       if (kind === 'http') plain(exchange, head);
       // A handshake the core itself did not take for one has a key of another length.
       else answer(exchange, refusal(kind === 'upgrade' ? badKey : kind), head.method === 'HEAD');
@@ -106,10 +104,10 @@ function tooLarge(max: number): HttpReply {
   return refusal(new MillraceError('MILLRACE_MESSAGE_TOO_LARGE', { max }));
 }
 
-function headOf(res: UwsResponse, req: UwsRequest): RequestHead {
+function inspect(res: UwsResponse, req: UwsRequest): { head: RequestHead; kind: RequestKind } {
   const headers = new HeaderList();
   req.forEach((name, value) => headers.add(name, value));
-  return {
+  const head: RequestHead = {
     method: req.getMethod().toUpperCase(),
     path: req.getUrl(),
     query: req.getQuery() ?? '',
@@ -117,6 +115,7 @@ function headOf(res: UwsResponse, req: UwsRequest): RequestHead {
     hosts: headers.hosts,
     address: addressText(Buffer.from(res.getRemoteAddressAsText()).toString('latin1')),
   };
+  return { head, kind: requestKind(head, headers) };
 }
 
 function accept(
@@ -151,11 +150,15 @@ function answer(exchange: Exchange, reply: HttpReply, bodiless: boolean): void {
     res.writeStatus(`${reply.status} ${STATUS_CODES[reply.status] ?? 'Status'}`);
     for (const [name, value] of Object.entries(reply.headers))
       if (!framing.has(name.toLowerCase())) res.writeHeader(name, value);
-    if (bodiless && res.endWithoutBody) res.endWithoutBody(body.length, last);
-    else if (body.length === 0) res.end('', last);
+    // The old core answers nothing more on a connection after an answer without a body.
+    if (bodiless && res.endWithoutBody) res.endWithoutBody(body.length, true);
+    else if (body.length <= SMALL_BODY_BYTES) res.end(body, last);
     else stream(res, body, last);
   });
 }
+
+/** With its head it fits the core's cork buffer of 16 KiB: written whole or queued whole. A longer plain write may be lost (core before 20.77). */
+const SMALL_BODY_BYTES = 8 * 1024;
 
 /** The core writes these itself. */
 const framing = new Set(['connection', 'content-length', 'transfer-encoding', 'date']);
@@ -166,8 +169,9 @@ function isLast(reply: HttpReply): boolean {
   );
 }
 
-/** `tryEnd` takes what fits and never buffers; it tells the offset to go on from. Plain writes of more than 16 KiB may be lost in older cores. */
+/** `tryEnd` takes what fits and never queues; the core calls with the offset to go on from. The old core ignores its third argument. */
 function stream(res: UwsResponse, body: Uint8Array, last: boolean): void {
+  if (last) res.writeHeader('Connection', 'close');
   const [, done] = res.tryEnd(body, body.length, last);
   if (done) return;
   res.onWritable((offset) => {

@@ -12,7 +12,7 @@ import { MillraceError } from '../../errors.ts';
 import type { Backend, BackendHandlers, Listening, ListenOptions } from './backend.ts';
 import { UwsConnection } from './uws-connection.ts';
 import { uwsRequests } from './uws-http.ts';
-import type { UwsApp, UwsModule, UwsSocket } from './uws-module.ts';
+import type { UwsApp, UwsModule } from './uws-module.ts';
 
 /** The core drops the socket of a longer message without a word; a message up to this much too long is closed with 1009 instead. */
 const OVERSIZE_BYTES = 64 * 1024;
@@ -62,15 +62,11 @@ function serve(
       else connection.received(new Uint8Array(message), binary);
     },
     drain: (socket) => UwsConnection.of(socket).drained(),
-    ping: alive,
-    pong: alive,
+    ping: (socket) => UwsConnection.of(socket).pinged(),
+    pong: (socket) => UwsConnection.of(socket).alive(),
     close: (socket, code, message) => UwsConnection.of(socket).gone(code, message),
   });
   app.any('/*', requests.http);
-}
-
-function alive(socket: UwsSocket): void {
-  UwsConnection.of(socket).alive();
 }
 
 async function resolveHost(options: ListenOptions): Promise<string> {

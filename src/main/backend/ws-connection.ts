@@ -6,9 +6,7 @@
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import type { BackendHandlers, Connection, SendStatus } from './backend.ts';
-
-/** How long a close frame may wait for an unread peer or its answer. */
-export const CLOSE_WAIT_MS = 4_000;
+import { CLOSE_WAIT_MS, PONGS_WAITING_MAX } from './patience.ts';
 
 /** Where corked frames are joined; longer ones are written by themselves. One cork runs at a time. */
 const scratch = Buffer.allocUnsafeSlow(64 * 1024);
@@ -24,6 +22,7 @@ export class WsConnection implements Connection {
   #corked = false;
   /** Bytes joined in `scratch`, while this connection is corked. */
   #joined = 0;
+  #pongsWaiting = 0;
   /** What waited when we last looked; 0: nothing waits. */
   #waiting = 0;
   /** The close we asked for. */
@@ -39,7 +38,7 @@ export class WsConnection implements Connection {
   static start(client: WebSocket, socket: Duplex, user: unknown, handlers: BackendHandlers): void {
     const connection = new WsConnection(client, socket, user, handlers);
     client.on('message', (data, binary) => connection.#received(data, binary));
-    client.on('ping', connection.#alive);
+    client.on('ping', connection.#pinged);
     client.on('pong', connection.#alive);
     client.on('error', (error) => connection.#broke(error));
     client.on('close', (code, reason) => connection.#gone(code, reason.toString()));
@@ -73,8 +72,8 @@ export class WsConnection implements Connection {
   }
 
   /** Called for every write, in a later turn. */
-  readonly #written = (): void => {
-    if (this.#waiting === 0) return;
+  readonly #written = (error?: Error | null): void => {
+    if (error || this.#waiting === 0) return;
     const now = this.#socket.writableLength;
     const fell = now < this.#waiting;
     this.#waiting = now;
@@ -150,6 +149,13 @@ export class WsConnection implements Connection {
       this.#failed(error, 'message');
     }
   }
+
+  /** A peer that pings and does not read would make pongs pile up. */
+  readonly #pinged = (): void => {
+    if (this.#socket.writableLength === 0) this.#pongsWaiting = 0;
+    else if (++this.#pongsWaiting > PONGS_WAITING_MAX) return this.terminate();
+    this.#alive();
+  };
 
   readonly #alive = (): void => {
     if (this.#open) this.#guard('alive', () => this.#handlers.alive(this));

@@ -25,8 +25,15 @@ import type {
   RequestHead,
   UpgradeVerdict,
 } from './backend.ts';
-import { addressText, HeaderList, requestKind } from './handshake.ts';
-import { CLOSE_WAIT_MS, WsConnection } from './ws-connection.ts';
+import {
+  addressText,
+  HEAD_BYTES_MAX,
+  HeaderList,
+  type RequestKind,
+  requestKind,
+} from './handshake.ts';
+import { CLOSE_WAIT_MS } from './patience.ts';
+import { WsConnection } from './ws-connection.ts';
 
 /** As long as the core of uWebSockets.js waits for a request's head. */
 const HEAD_TIMEOUT_MS = 10_000;
@@ -44,6 +51,7 @@ async function listen(options: ListenOptions, handlers: BackendHandlers): Promis
     requestTimeout: HEAD_TIMEOUT_MS,
     headersTimeout: HEAD_TIMEOUT_MS,
     connectionsCheckingInterval: 1_000,
+    maxHeaderSize: HEAD_BYTES_MAX,
   });
   server.maxHeadersCount = 0; // a limit would drop headers, Upgrade among them; their bytes are bounded
   server.on('upgrade', (request, socket, head) => upgrades.take(request, socket, head));
@@ -117,6 +125,7 @@ class Upgrades {
       perMessageDeflate: false,
       maxPayload: options.messageBytesMax,
       closeTimeout: CLOSE_WAIT_MS,
+      maxPendingAutoPongs: 0, // ws-connection.ts bounds them, by what waits instead of by what came in one packet
       handleProtocols: (_offered: Set<string>, request: IncomingMessage) =>
         this.#chosen.get(request) ?? false,
     };
@@ -128,8 +137,7 @@ class Upgrades {
     socket.once('close', () => this.#raw.delete(socket));
     socket.on('error', () => socket.destroy());
     try {
-      const head = headOf(request);
-      const kind = requestKind(head);
+      const { head, kind } = inspect(request);
       if (kind === 'http') return this.#plain(socket, head);
       if (kind !== 'upgrade') return answerRaw(socket, refusal(kind));
       const verdict = this.#handlers.upgrade(head);
@@ -169,6 +177,7 @@ class Upgrades {
     if (socket.destroyed) return;
     if (!verdict.accept) return answerRaw(socket, verdict.reply);
     if (verdict.protocol !== undefined) this.#chosen.set(request, verdict.protocol);
+    request.headers.upgrade = 'websocket'; // `ws` takes it for the only word there; we have seen that it is one of them
     this.#sockets.handleUpgrade(request, socket, early, (client) =>
       WsConnection.start(client, socket, verdict.user, this.#handlers),
     );
@@ -197,12 +206,12 @@ const internal = refusal(
   new MillraceError('MILLRACE_INTERNAL', { reason: 'the request could not be handled' }),
 );
 
-function headOf(request: IncomingMessage): RequestHead {
+function inspect(request: IncomingMessage): { head: RequestHead; kind: RequestKind } {
   const headers = new HeaderList();
   const raw = request.rawHeaders;
   for (let i = 0; i < raw.length; i += 2) headers.add(raw[i], raw[i + 1]);
   const [path = '', ...query] = (request.url ?? '').split('?');
-  return {
+  const head: RequestHead = {
     method: request.method ?? '',
     path,
     query: query.join('?'),
@@ -210,6 +219,8 @@ function headOf(request: IncomingMessage): RequestHead {
     hosts: headers.hosts,
     address: addressText(request.socket.remoteAddress ?? ''),
   };
+  const kind = requestKind(head, headers);
+  return { head, kind: kind === 'upgrade' && request.httpVersion !== '1.1' ? oldHttp : kind };
 }
 
 /** An answer where node:http has already let go of the socket. Ends it. */
@@ -236,8 +247,7 @@ function serve(
     handlers.fault(error, 'http');
     answer(response, internal);
   };
-  const head = headOf(request);
-  const kind = requestKind(head);
+  const { head, kind } = inspect(request);
   if (kind !== 'http') {
     // A whole handshake never comes here: node:http would have called it an upgrade.
     const error = kind === 'upgrade' ? notUpgraded : kind;
@@ -255,6 +265,7 @@ function serve(
   });
 }
 
+const oldHttp = new MillraceError('MILLRACE_HANDSHAKE_INVALID', { reason: 'HTTP/1.1 is required' });
 const notUpgraded = new MillraceError('MILLRACE_UPGRADE_REQUIRED', {});
 
 function collect(

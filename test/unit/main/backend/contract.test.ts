@@ -1,0 +1,26 @@
+/** One suite, every implementation (src/main/backend/backend.ts). */
+import { describe, it } from 'node:test';
+import { implementations } from '../../../support/backend/serve.ts';
+import { closing } from './suites/closing.ts';
+import { faults } from './suites/faults.ts';
+import { floods } from './suites/floods.ts';
+import { handshakes } from './suites/handshakes.ts';
+import { http } from './suites/http.ts';
+import { listening } from './suites/listening.ts';
+import { messages } from './suites/messages.ts';
+import { sending } from './suites/sending.ts';
+
+const suites = { sending, messages, closing, faults, handshakes, http, listening, floods };
+
+for (const implementation of implementations) {
+  const { missing } = implementation;
+  describe(`the backend contract over ${implementation.label}`, { skip: missing ?? false }, () => {
+    for (const [name, suite] of Object.entries(suites)) describe(name, () => suite(implementation));
+  });
+}
+
+it('runs over ws and at least one build of uWebSockets.js', (t) => {
+  const running = implementations.filter(({ missing }) => missing === undefined);
+  const names = new Set(running.map(({ name }) => name));
+  t.assert.deepEqual([...names].toSorted(), ['uws', 'ws']);
+});
