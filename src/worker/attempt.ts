@@ -256,7 +256,8 @@ export class Attempt implements ExchangeHandler {
       return this.#failed(new MillraceError('MILLRACE_OVERLOADED', { bound: 'memory' }));
     }
     this.#booked += bytes.byteLength;
-    this.#held.push(bytes.slice());
+    // Not `slice()`: of a Buffer that is a view.
+    this.#held.push(new Uint8Array(bytes));
     this.#pause();
   }
 

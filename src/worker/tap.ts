@@ -143,7 +143,9 @@ export class Tap implements FrameSink {
       if (this.#settled(written)) return;
     }
     const booked = this.#outbox.ledger.take('outbox', bytes.byteLength) ? bytes.byteLength : 0;
-    this.#queue.push({ kind, flags, sequence, aux0, bytes: bytes.slice(), booked });
+    // Not `slice()`: of a Buffer that is a view.
+    const copy = new Uint8Array(bytes);
+    this.#queue.push({ kind, flags, sequence, aux0, bytes: copy, booked });
   }
 
   /** True when nothing waits any more. */

@@ -9,7 +9,7 @@ export function readMessage(
   binary: boolean,
   slab: Slab | undefined,
 ): { message: ClientMessage; skip: number } {
-  const whole = slab ? redeem(payload.slice(), slab) : payload.slice();
+  const whole = slab ? redeem(new Uint8Array(payload), slab) : new Uint8Array(payload);
   const view = new DataView(whole.buffer, whole.byteOffset, MESSAGE_PROLOGUE_BYTES);
   const seed = {
     nonce: whole.slice(0, 16),
@@ -25,7 +25,7 @@ export function readMessage(
 function redeem(ticketBytes: Uint8Array, slab: Slab): Uint8Array {
   const words = new DataView(ticketBytes.buffer, ticketBytes.byteOffset);
   const ticket = { block: words.getUint32(0, true), length: words.getUint32(4, true) };
-  const copy = slab.view(ticket).slice();
+  const copy = new Uint8Array(slab.view(ticket));
   slab.free(ticket);
   return copy;
 }
