@@ -123,9 +123,20 @@ test('the oldest exchanges go first, at the exact bound', () => {
     for (const text of ['1111', '2222', '3333']) exchange(talk, text, 'bbbb');
     assert.equal(talk.conversation.heldBytes, kept * one);
     const { messages } = talk.run({ message: 'x' }).request;
-    assert.equal(messages.length, 2 * kept + 1);
-    if (kept > 0) assert.deepEqual(messages.at(-3), user('3333'));
+    const left = ['1111', '2222', '3333'].slice(3 - kept);
+    const exchanges = left.flatMap((text) => [user(text), said('bbbb')]);
+    assert.deepEqual(messages, [...exchanges, user('x')]);
   }
+});
+
+test('what the model thought is not part of what it said', () => {
+  const talk = talkWith();
+  const { encoder } = talk.run({ message: 'one' });
+  delta(encoder, Delta.reasoning, 'hm');
+  delta(encoder, Delta.text, 'eins');
+  encoder.finish('stop');
+  const { messages } = talk.run({ message: 'two' }).request;
+  assert.deepEqual(messages, [user('one'), said('eins'), user('two')]);
 });
 
 test('an exchange above the whole bound takes the conversation with it', () => {

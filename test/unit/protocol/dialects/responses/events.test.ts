@@ -264,7 +264,8 @@ test('a call commits with its name, and one without an id gets one', () => {
   assert.equal(encoder.committed, true);
   assert.deepEqual(flagged(out, FrameFlag.commit), [2]);
   encoder.finish('tool_calls');
-  const [call] = response(out)['output'] as Json[];
+  const [call, ...others] = response(out)['output'] as Json[];
+  assert.deepEqual(others, []);
   assert.equal(call['call_id'], `call_${turn.responseId.slice(-12)}_0`);
 });
 
@@ -437,6 +438,19 @@ test('the same message makes the same bytes again, openers and all', () => {
     return out.frames.map((frame) => frame.text);
   });
   assert.deepEqual(runs[0], runs[1]);
+});
+
+test('long text of any alphabet is whole wherever it is repeated', () => {
+  const { encoder, out } = start({ metadata: { note: '€ä🙂'.repeat(4_000) } });
+  const piece = 'Zeile "€"\n';
+  for (let count = 0; count < 500; count++) delta(encoder, Delta.text, piece);
+  delta(encoder, Delta.text, '🙂'.repeat(5_000));
+  encoder.finish('stop');
+  const whole = piece.repeat(500) + '🙂'.repeat(5_000);
+  assert.equal((response(out)['metadata'] as Json)['note'], '€ä🙂'.repeat(4_000));
+  const [item] = response(out)['output'] as Json[];
+  assert.equal((item['content'] as Json[])[0]['text'], whole);
+  assert.equal(out.frames.find((frame) => frame.json['text'] !== undefined)?.json['text'], whole);
 });
 
 test('a huge request is not repeated in its response object', () => {

@@ -459,6 +459,19 @@ test('inherited names are never read as fields', () => {
   assert.equal((refusal['error'] as Json)['param'], 'model');
 });
 
+test('a prototype that somebody spoilt is not read', () => {
+  const spoilt = { stream_id: 'evil', temperature: 9, background: true };
+  for (const [name, value] of Object.entries(spoilt))
+    // oxlint-disable-next-line no-extend-native -- spoiling it is the test
+    Object.defineProperty(Object.prototype, name, { value, configurable: true });
+  try {
+    const turn = dialogue().turn('{"type":"response.create","model":"m","input":"hi"}');
+    assert.equal(turn.lane, '');
+  } finally {
+    for (const name of Object.keys(spoilt)) Reflect.deleteProperty(Object.prototype, name);
+  }
+});
+
 test('nesting is bounded where it is passed on, and harmless where it is not', () => {
   const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
   const tool = (depth: number) =>
