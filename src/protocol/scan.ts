@@ -22,7 +22,7 @@ const PAUSE_CHUNKS = 256;
 
 interface Template {
   /** The chunk it was learnt from; literals lie between the slots. */
-  readonly bytes: Uint8Array;
+  readonly learnt: DataView;
   readonly slots: readonly Slot[];
   readonly kind: DeltaKind;
   readonly part: number;
@@ -39,11 +39,16 @@ export class ChunkScanner {
   #vain = 0;
   #pause = 0;
 
-  /** The position after the chunk that begins at `pos`, or -1: parse it. */
-  match(bytes: Uint8Array, pos: number, end: number): number {
+  /** Nothing was learnt: `match` says no to all. */
+  get blank(): boolean {
+    return this.#templates.length === 0;
+  }
+
+  /** The position after the chunk that begins at `pos`, or -1: parse it. `view` is `bytes` as a DataView. */
+  match(bytes: Uint8Array, view: DataView, pos: number, end: number): number {
     for (let i = 0; i < this.#templates.length; i++) {
       const template = this.#templates[i];
-      const stop = this.#matchOne(template, bytes, pos, end);
+      const stop = this.#matchOne(template, bytes, view, pos, end);
       if (stop < 0) continue;
       this.kind = template.kind;
       this.part = template.part;
@@ -75,7 +80,7 @@ export class ChunkScanner {
     if (slots === undefined) return;
     const literal = slots.reduce((n, slot) => n - (slot.end - slot.start), chunk.length);
     if (literal > LITERAL_BYTES_MAX) return;
-    this.#templates.unshift({ bytes: chunk, slots, kind: said.kind, part: said.part });
+    this.#templates.unshift({ learnt: viewOf(chunk), slots, kind: said.kind, part: said.part });
     if (this.#templates.length > TEMPLATES_MAX) this.#templates.pop();
     if (++this.#vain >= VAIN_MAX) {
       this.#vain = 0;
@@ -88,43 +93,63 @@ export class ChunkScanner {
     this.#templates = [];
   }
 
-  #matchOne(template: Template, bytes: Uint8Array, pos: number, end: number): number {
-    const learnt = template.bytes;
-    const slots = template.slots;
+  #matchOne(
+    { learnt, slots }: Template,
+    bytes: Uint8Array,
+    view: DataView,
+    pos: number,
+    end: number,
+  ): number {
     let from = 0;
     let at = pos;
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i];
-      at = matchLiteral(learnt, from, slot.start, bytes, at, end);
+      const stop = at + slot.start - from;
+      if (stop > end || !sameBytes(learnt, from, slot.start, view, at)) return -1;
+      from = slot.end;
+      at = slot.kind === 'digits' ? scanDigits(bytes, stop, end) : scanBody(bytes, stop, end);
       if (at < 0) return -1;
-      const stop = slot.kind === 'digits' ? scanDigits(bytes, at, end) : scanBody(bytes, at, end);
-      if (stop < 0) return -1;
       if (slot.kind === 'delta') {
         // Empty says nothing, and then another member may speak: not ours to decide.
-        if (stop === at) return -1;
-        this.start = at;
-        this.end = stop;
+        if (at === stop) return -1;
+        this.start = stop;
+        this.end = at;
       }
-      at = stop;
-      from = slot.end;
     }
-    return matchLiteral(learnt, from, learnt.length, bytes, at, end);
+    const stop = at + learnt.byteLength - from;
+    return stop <= end && sameBytes(learnt, from, learnt.byteLength, view, at) ? stop : -1;
   }
 }
 
-/** Compares `learnt[from, to)` with what stands at `at`; the position after it, or -1. */
-function matchLiteral(
-  learnt: Uint8Array,
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/**
+ * Is `learnt[from, to)` what stands at `at`? Sixteen bytes a step: this comparison is most of the work of a match, and four times as
+ * fast as byte by byte. A DataView reads unaligned words, and a native comparison costs a call per literal.
+ */
+function sameBytes(
+  learnt: DataView,
   from: number,
   to: number,
-  bytes: Uint8Array,
+  view: DataView,
   at: number,
-  end: number,
-): number {
+): boolean {
   const shift = at - from;
-  if (to + shift > end) return -1;
-  for (let i = from; i < to; i++) if (learnt[i] !== bytes[i + shift]) return -1;
-  return to + shift;
+  let i = from;
+  for (; i + 16 <= to; i += 16) {
+    const differs =
+      (learnt.getInt32(i, true) ^ view.getInt32(i + shift, true)) |
+      (learnt.getInt32(i + 4, true) ^ view.getInt32(i + 4 + shift, true)) |
+      (learnt.getInt32(i + 8, true) ^ view.getInt32(i + 8 + shift, true)) |
+      (learnt.getInt32(i + 12, true) ^ view.getInt32(i + 12 + shift, true));
+    if (differs !== 0) return false;
+  }
+  for (; i + 4 <= to; i += 4)
+    if (learnt.getInt32(i, true) !== view.getInt32(i + shift, true)) return false;
+  for (; i < to; i++) if (learnt.getUint8(i) !== view.getUint8(i + shift)) return false;
+  return true;
 }
 
 /** A plain positive integer, at most 15 digits. */

@@ -10,7 +10,7 @@ import { MillraceError } from '../../errors.ts';
 import { Delta, type DeltaKind, type EventSink, type FinishReason, type Usage } from '../events.ts';
 import { endsInHalf, escapeBody, wellFormed } from '../json-text.ts';
 import type { Decoder, DecoderBounds } from '../provider.ts';
-import { ChunkScanner } from '../scan.ts';
+import { ChunkScanner, viewOf } from '../scan.ts';
 import { SseFramer } from '../sse.ts';
 import { textOf } from '../utf8.ts';
 import { asArray, asObject } from './json-value.ts';
@@ -18,6 +18,10 @@ import { type ChunkSink, readChunk } from './openai-chat-chunk.ts';
 import { errorIn } from './openai-chat-errors.ts';
 import { ToolCalls, type ToolSink } from './openai-chat-tools.ts';
 import { JsonBody, Opening } from './opening.ts';
+
+/** `data` as a big-endian word. */
+const DATA = 0x64617461;
+const SHORTEST_EVENT_BYTES = 16;
 
 export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
   readonly #upstream: string;
@@ -90,13 +94,13 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
   #read(bytes: Uint8Array): void {
     const framer = this.#framer;
     framer.open(bytes);
+    const view = viewOf(bytes);
     let pos = 0;
     while (pos < bytes.length) {
-      const next = this.#state === 'open' && framer.between ? this.#scan(bytes, pos) : -1;
-      if (next >= 0) {
-        pos = next;
+      if (framer.between) {
+        pos = this.#scan(bytes, view, pos);
         framer.skipTo(pos);
-        continue;
+        if (pos === bytes.length) break;
       }
       pos = framer.next(pos);
       if (framer.ready) this.#readEvent(false);
@@ -107,18 +111,24 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
     framer.close();
   }
 
-  /** Reads one whole event without framing it, if it has the learnt shape. */
-  #scan(bytes: Uint8Array, pos: number): number {
-    if (bytes[pos] !== 0x64 || bytes[pos + 1] !== 0x61 || bytes[pos + 2] !== 0x74) return -1;
-    if (bytes[pos + 3] !== 0x61 || bytes[pos + 4] !== 0x3a || this.#half !== '') return -1;
-    const start = bytes[pos + 5] === 0x20 ? pos + 6 : pos + 5;
+  /** Reads events of the learnt shape without framing them, as many as follow each other; returns where they end. */
+  #scan(bytes: Uint8Array, view: DataView, from: number): number {
+    if (this.#state !== 'open' || this.#half !== '' || this.#scanner.blank) return from;
     const scanner = this.#scanner;
-    const stop = scanner.match(bytes, start, bytes.length);
-    if (stop < 0 || stop - pos > this.#bounds.eventBytesMax) return -1;
-    const next = blankLine(bytes, stop);
-    if (next < 0) return -1;
-    this.#sink.delta(scanner.kind, scanner.part, bytes, scanner.start, scanner.end);
-    return next;
+    const sink = this.#sink;
+    const last = bytes.length - SHORTEST_EVENT_BYTES;
+    let pos = from;
+    while (pos < last) {
+      if (view.getInt32(pos) !== DATA || bytes[pos + 4] !== 0x3a) return pos;
+      const start = bytes[pos + 5] === 0x20 ? pos + 6 : pos + 5;
+      const stop = scanner.match(bytes, view, start, bytes.length);
+      if (stop < 0 || stop - pos > this.#bounds.eventBytesMax) return pos;
+      const next = blankLine(bytes, stop);
+      if (next < 0) return pos;
+      sink.delta(scanner.kind, scanner.part, bytes, scanner.start, scanner.end);
+      pos = next;
+    }
+    return pos;
   }
 
   /** The event in the framer. `last`: it ended with the body, perhaps too early. */
@@ -126,7 +136,7 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
     const { bytes, start, end, name } = this.#framer;
     if (this.#state === 'open' && this.#half === '' && name === '') {
       const scanner = this.#scanner;
-      if (scanner.match(bytes, start, end) === end) {
+      if (!scanner.blank && scanner.match(bytes, viewOf(bytes), start, end) === end) {
         this.#sink.delta(scanner.kind, scanner.part, bytes, scanner.start, scanner.end);
         return;
       }
