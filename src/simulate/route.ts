@@ -133,7 +133,8 @@ export class ChatRoute {
   #sink(response: ServerResponse, row: JournalRow, faults: Faults): Sink {
     const { split } = faults;
     const { socket } = response;
-    const sink = split && socket ? pieceSink(socket, split, this.#wheel) : responseSink(response);
+    const sink =
+      split && socket ? pieceSink(socket, split, this.#wheel) : responseSink(response, this.#wheel);
     this.#running.add(row);
     sink.onGone(() => {
       this.#running.delete(row);

@@ -21,7 +21,13 @@ export interface Sink {
   onGone(gone: () => void): void;
 }
 
-export function responseSink(response: ServerResponse): Sink {
+/**
+ * Time between the last write and RST. A reader whose poll sees data and reset together may take the reset for the stream's
+ * end (libuv does), and node:http holds writes back until the next tick anyway.
+ */
+const RESET_DELAY_MS = 10;
+
+export function responseSink(response: ServerResponse, wheel: Wheel): Sink {
   return {
     head(status, headers) {
       response.writeHead(status, headers);
@@ -30,11 +36,14 @@ export function responseSink(response: ServerResponse): Sink {
     write: (bytes) => response.write(bytes),
     end: () => void response.end(),
     cut: () => void response.socket?.end(),
-    // node:http holds writes back until the next tick.
-    reset: () => void setImmediate(() => response.socket?.resetAndDestroy()),
+    reset: () => resetLater(response.socket, wheel),
     onDrained: (drained) => void response.on('drain', drained),
     onGone: (gone) => void response.once('close', gone),
   };
+}
+
+function resetLater(socket: Socket | null, wheel: Wheel): void {
+  wheel.at(wheel.now() + RESET_DELAY_MS, { run: () => void socket?.resetAndDestroy() });
 }
 
 const QUEUED_BYTES_MAX = 64 * 1024;
@@ -97,7 +106,7 @@ export function pieceSink(socket: Socket, sizes: readonly number[], wheel: Wheel
       finish(() => void socket.end());
     },
     cut: () => finish(() => void socket.end()),
-    reset: () => finish(() => void socket.resetAndDestroy()),
+    reset: () => finish(() => resetLater(socket, wheel)),
     onDrained(handler) {
       drained = handler;
     },
