@@ -250,7 +250,10 @@ static void take_event(struct conn *c, const unsigned char *payload, size_t leng
     broken++;
     ended++;
     c->ended = 1;
-    snprintf(failure, sizeof failure, "%.*s", (int)(length < 200 ? length : 200), payload);
+    const unsigned char *from = memmem(payload, length, "\"error\":{", 9);
+    if (!from) from = payload;
+    size_t rest = length - (size_t)(from - payload);
+    snprintf(failure, sizeof failure, "%.*s", (int)(rest < 200 ? rest : 200), from);
     for (char *q = failure; *q; q++)
       if (*q == '"' || *q == '\\' || *q < ' ') *q = '\'';
   }
