@@ -13,6 +13,8 @@ const port = parentChannel<CoordinatorStart, ToCoordinator, FromCoordinator>();
 const { options, shared, generation } = port.start;
 const cells = openThreadCells(shared.threads);
 const board = new Board(openUpstreamTable(shared.upstreams), options.upstreams);
+// Before the patrol: it takes its first verdicts from the board, and an empty row would read as "failed".
+board.write();
 const patrol = new Patrol({
   options,
   board,
@@ -55,7 +57,6 @@ port.listen((message) => {
 });
 
 const stopBeat = systemTicker.every(options.threads.heartbeatMs, beat);
-board.write();
 beat();
 patrol.start();
 port.post({ type: 'ready' });
