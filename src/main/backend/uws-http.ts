@@ -150,7 +150,7 @@ function answer(exchange: Exchange, reply: HttpReply, bodiless: boolean): void {
     res.writeStatus(`${reply.status} ${STATUS_CODES[reply.status] ?? 'Status'}`);
     for (const [name, value] of Object.entries(reply.headers))
       if (!framing.has(name.toLowerCase())) res.writeHeader(name, value);
-    // The old core answers nothing more on a connection after an answer without a body.
+    // After an answer without a body the old core answers nothing more on the connection: the client is told to close it.
     if (bodiless && res.endWithoutBody) res.endWithoutBody(body.length, true);
     else if (body.length <= SMALL_BODY_BYTES) res.end(body, last);
     else stream(res, body, last);

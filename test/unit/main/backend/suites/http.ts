@@ -36,8 +36,9 @@ export function http(implementation: Implementation): void {
     assert.deepEqual([answer.status, answer.headers.get('content-length')], [200, '5']);
     const client = await RawClient.connect(served.port);
     client.write('HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
-    await until(() => client.ended, 'the end');
-    assert.match(client.text, /^HTTP\/1\.1 200 [^]*\r\n\r\n$/);
+    await until(() => client.text.includes('\r\n\r\n'), 'the answer');
+    await new Promise((resolve) => setTimeout(resolve, 50)); // a body would follow at once
+    assert.match(client.text, /^HTTP\/1\.1 200 [^]*\r\nconnection: close\r\n[^]*\r\n\r\n$/i);
     client.reset();
   });
 
