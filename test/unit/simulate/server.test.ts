@@ -421,8 +421,9 @@ test('a client that does not read stops the stream, and reading goes on where it
   assert.equal(text, expected('@tokens 60000').content.join(''));
 });
 
-test('bounds hold: body, streams at once, journal entries', async () => {
+test('bounds hold: body, streams at once, journal entries', async (t) => {
   const small = await startSimulated({ bodyBytesMax: 200, streamsMax: 1, journalEntriesMax: 2 });
+  t.after(() => small.close());
   const url = `${small.url}/chat/completions`;
   const pad = (bytes: number) =>
     bodyOf('x').replace('"x"', `"${'x'.repeat(bytes - bodyOf('').length)}"`);
@@ -436,11 +437,11 @@ test('bounds hold: body, streams at once, journal entries', async () => {
   await held;
   assert.equal(small.journal.entries.length, 2);
   assert.equal(small.journal.requests, 4);
-  await small.close();
 });
 
-test('closing ends running streams and frees the port', async () => {
+test('closing ends running streams and frees the port', async (t) => {
   const one = await startSimulated();
+  t.after(() => one.close());
   const port = Number(new URL(one.url).port);
   const running = rawHttp(`${one.url}/chat/completions`, { body: bodyOf('@fault stall-first=0') });
   await until(() => one.streams === 1, 'a stream runs');
@@ -448,7 +449,7 @@ test('closing ends running streams and frees the port', async () => {
   assert.notEqual((await running).end, 'open');
   assert.equal(one.journal.last?.ending, 'stopped');
   const two = await startSimulated({ port });
+  t.after(() => two.close());
   await assert.rejects(startSimulated({ port }), { code: 'MILLRACE_PORT_TAKEN' });
-  await two.close();
   await assert.rejects(startSimulated({ tokensPerSecond: 0 }), { code: 'MILLRACE_FIELD_INVALID' });
 });
