@@ -22,6 +22,11 @@ function roleOfThisThread(): Role {
   return data?.shared ? 'coordinator' : 'worker';
 }
 
+/** A thread that serves has its heartbeat's timer; a spare one of the pool, warm but idle, has none. */
+function serves(): boolean {
+  return process.getActiveResourcesInfo().includes('Timeout');
+}
+
 function suffer(fault: ThreadFault): void {
   switch (fault) {
     case 'exit':
@@ -49,7 +54,7 @@ if (!isMainThread) {
   channel.unref();
   channel.onmessage = (event: unknown) => {
     const order = (event as { data: FaultOrder }).data;
-    if (order.role !== role) return;
+    if (order.role !== role || !serves()) return;
     if (Atomics.compareExchange(order.claim, 0, 0, 1) === 0) suffer(order.fault);
   };
 }
