@@ -1,46 +1,13 @@
 /** What becomes of streams when a thread under them dies: nothing lost in silence, nothing doubled, and the engine whole again. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { open, type TestClient } from '../support/client.ts';
+import { open } from '../support/client.ts';
 import { type EngineProcess, startEngineProcess } from '../support/engine-process.ts';
 import type { ThreadFault } from '../support/fault-preload.ts';
+import { answer, ask, assertWhole, type Event, isDelta, textOf } from '../support/responses.ts';
 import { until } from '../support/until.ts';
 
-interface Event {
-  readonly type: string;
-  readonly sequence_number?: number;
-  readonly delta?: string;
-  readonly text?: string;
-  readonly response?: {
-    readonly id: string;
-    readonly status: string;
-    readonly error?: { readonly code: string } | null;
-  };
-}
-
 const HUNG_AFTER_MS = 400;
-const terminal = (event: Event) =>
-  ['response.completed', 'response.failed', 'response.incomplete', 'error'].includes(event.type);
-const isDelta = (event: Event) => event.type === 'response.output_text.delta';
-
-function ask(client: TestClient, input: string): void {
-  client.send({ type: 'response.create', response: { model: 'demo', input } });
-}
-
-/** Exactly one end, sequence numbers without gap or double, deltas that are a prefix of what follows. */
-function assertWhole(events: readonly Event[]): void {
-  const numbers = events.map((event) => event.sequence_number);
-  assert.deepEqual(numbers, [...numbers.keys()], 'sequence numbers without gap or double');
-  assert.equal(events.filter(terminal).length, 1, 'exactly one end');
-  assert.ok(terminal(events[events.length - 1]), 'the end comes last');
-}
-
-const textOf = (events: readonly Event[]) =>
-  events
-    .filter(isDelta)
-    .map((event) => event.delta)
-    .join('');
-
 describe('an engine whose threads die', () => {
   let engine: EngineProcess;
   before(async () => {
@@ -68,11 +35,9 @@ describe('an engine whose threads die', () => {
       const lostBefore = engine.facts('worker-lost').length;
       const readyBefore = engine.facts('worker-ready').length;
       const struckMs = await engine.strike('worker', fault);
-      const rests = await Promise.all(
-        clients.map((client) => client.collectJson<Event>(terminal, 10_000)),
-      );
+      const rests = await Promise.all(clients.map((client) => answer(client)));
       const all = firsts.map((first, at) => [...first, ...rests[at]]);
-      all.forEach(assertWhole);
+      for (const events of all) assertWhole(events);
       const ends = all.map((events) => events[events.length - 1]);
       const failed = ends.filter((end) => end.type === 'response.failed');
       assert.equal(failed.length, 2, 'the two streams of that worker');
@@ -88,9 +53,7 @@ describe('an engine whose threads die', () => {
       );
       // The next turn on the same sockets works.
       for (const client of clients) ask(client, '@echo still here');
-      const next = await Promise.all(
-        clients.map((client) => client.collectJson<Event>(terminal, 10_000)),
-      );
+      const next = await Promise.all(clients.map((client) => answer(client)));
       for (const events of next) assert.equal(textOf(events), 'still here');
       await Promise.all(clients.map((client) => client.close()));
     });
@@ -107,9 +70,7 @@ describe('an engine whose threads die', () => {
     );
     const lostBefore = engine.facts('worker-lost').length;
     await engine.strike('worker', 'exit');
-    const rests = await Promise.all(
-      clients.map((client) => client.collectJson<Event>(terminal, 15_000)),
-    );
+    const rests = await Promise.all(clients.map((client) => answer(client)));
     for (const [at, rest] of rests.entries()) {
       const events = [...openers[at], ...rest];
       assertWhole(events);
@@ -130,7 +91,7 @@ describe('an engine whose threads die', () => {
       const first = await client.collectJson<Event>(isDelta, 10_000);
       const readyBefore = engine.facts('coordinator-ready').length;
       await engine.strike('coordinator', fault);
-      const rest = await client.collectJson<Event>(terminal, 10_000);
+      const rest = await answer(client);
       assertWhole([...first, ...rest]);
       assert.equal(rest[rest.length - 1].type, 'response.completed');
       await until(
@@ -138,7 +99,7 @@ describe('an engine whose threads die', () => {
         'the next coordinator',
       );
       ask(client, '@echo after');
-      assert.equal(textOf(await client.collectJson<Event>(terminal)), 'after');
+      assert.equal(textOf(await answer(client)), 'after');
       await client.close();
     });
   }
