@@ -62,7 +62,7 @@ describe('upstream faults through the whole engine', () => {
         const end = assertWhole(events);
         assert.equal(end.type, 'response.completed', JSON.stringify(end));
         assert.equal(textOf(events), PLAIN);
-        assert.equal(end.response?.x_millrace?.upstream, 'simulated-b');
+
       }
     });
   }
@@ -111,7 +111,7 @@ describe('upstream faults through the whole engine', () => {
     'escapes',
     'close',
     'finish-late=100',
-    'split=1',
+    'split=9',
     'split=7,1,30',
   ];
   for (const oddity of onlyLooksLikeOne) {
