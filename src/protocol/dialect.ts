@@ -120,6 +120,8 @@ export interface Conversation {
  * `cancel` is the client's own wish: the dialect's word for it. The encoder numbers frames; it never merges (coalesce does).
  */
 export interface Encoder extends EventSink {
+  /** From here on the events are this upstream's: a dialect that can says so in its last frame. */
+  from(upstream: string): void;
   cancel(): void;
   /** Number of the next frame. */
   readonly sequence: number;

@@ -92,6 +92,7 @@ export class Attempt implements ExchangeHandler {
     this.#dueMs = this.#startMs + connectTimeoutMs;
     this.#arm();
     tap.onResumed(() => this.#resume());
+    encoder.from(upstream.options.name);
     const path = upstream.basePath + request.path;
     this.#exchange = means.transport.open(upstream.address, { ...request, path }, this);
   }

@@ -62,7 +62,7 @@ describe('upstream faults through the whole engine', () => {
         const end = assertWhole(events);
         assert.equal(end.type, 'response.completed', JSON.stringify(end));
         assert.equal(textOf(events), PLAIN);
-
+        assert.equal(end.response?.x_millrace?.upstream, 'simulated-b');
       }
     });
   }

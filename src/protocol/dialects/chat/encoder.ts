@@ -25,6 +25,7 @@ export class ChatEncoder implements Encoder {
   readonly #frames = new Map<DeltaKind, DeltaFrame>();
   #call = -1;
   #usage: Usage | undefined;
+  #upstream: string | undefined;
   #sequence = 0;
   #ended = false;
   #deltas = 0;
@@ -43,6 +44,10 @@ export class ChatEncoder implements Encoder {
   /** There are no openers: the first frame of content commits. */
   get committed(): boolean {
     return this.#sequence > 0;
+  }
+
+  from(upstream: string): void {
+    this.#upstream = upstream;
   }
 
   delta(kind: DeltaKind, call: number, bytes: Uint8Array, start: number, end: number): void {
@@ -92,7 +97,15 @@ export class ChatEncoder implements Encoder {
     this.#ended = true;
     const { id, model } = this.#end;
     const usage = this.#usage === undefined ? undefined : usageJson(this.#usage);
-    const last = { content: '', done: true, finish_reason: reason, id, model, usage };
+    const last = {
+      content: '',
+      done: true,
+      finish_reason: reason,
+      id,
+      model,
+      usage,
+      upstream: this.#upstream,
+    };
     this.#say(last, FrameFlag.terminal);
     this.#end.remember(this.#text);
   }

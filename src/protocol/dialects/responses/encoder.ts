@@ -48,6 +48,7 @@ export class ResponsesEncoder implements Encoder {
   #partCall = 0;
   #parts = 0;
   #usage: Usage | undefined;
+  #upstream: string | undefined;
   #sequence = 0;
   #committed = false;
   #ended = false;
@@ -68,6 +69,10 @@ export class ResponsesEncoder implements Encoder {
 
   get committed(): boolean {
     return this.#committed;
+  }
+
+  from(upstream: string): void {
+    this.#upstream = upstream;
   }
 
   open(): void {
@@ -140,7 +145,7 @@ export class ResponsesEncoder implements Encoder {
 
   epitaph(error: MillraceError): { bytes: Uint8Array; at: number } {
     const ending: Ending = { status: 'failed', error };
-    const at = this.#object.writeEnding(writer.reset(), ending, '', 0, [], undefined);
+    const at = this.#object.writeEnding(writer.reset(), ending, '', 0, [], undefined, undefined);
     return { bytes: writer.copy(), at };
   }
 
@@ -223,6 +228,7 @@ export class ResponsesEncoder implements Encoder {
       completedAt,
       this.#items,
       this.#usage,
+      this.#upstream,
     );
     this.#send(FrameFlag.terminal);
   }

@@ -52,6 +52,7 @@ export class ResponseObject {
     completedAt: number,
     items: readonly OutputItem[],
     usage: Usage | undefined,
+    upstream: string | undefined,
   ): number {
     const { status } = ending;
     const at = this.#begin(to, `response.${status}`, sequence);
@@ -67,7 +68,7 @@ export class ResponseObject {
       item.writeItem(to, item.status === 'completed' ? 'completed' : 'incomplete');
     });
     to.text(`],"usage":${usageJson(usage)},${this.#echo}`);
-    if (ending.status === 'failed') to.text(`,"x_millrace":${failureJson(ending)}`);
+    to.text(`,"x_millrace":${extensionJson(ending, upstream)}`);
     to.text('}}');
     return at;
   }
@@ -86,13 +87,14 @@ function errorJson(ending: Ending): string {
   return JSON.stringify({ code: error.word, message: errorText(error) });
 }
 
-/** Our extension of a failed response: the code to match on, who failed, and how far the answer had come. */
-function failureJson(ending: Extract<Ending, { status: 'failed' }>): string {
+/** Our extension: which upstream answered; of a failed response also the code to match on, and how far the answer had come. */
+function extensionJson(ending: Ending, answering: string | undefined): string {
+  if (ending.status !== 'failed') return JSON.stringify({ upstream: answering ?? null });
   const { error, delivered } = ending;
   return JSON.stringify({
     code: error.code,
     retry: error.failure.retry,
-    upstream: error.details['upstream'] ?? null,
+    upstream: error.details['upstream'] ?? answering ?? null,
     delivered: delivered ?? null,
   });
 }

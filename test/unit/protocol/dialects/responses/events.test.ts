@@ -97,6 +97,7 @@ test('the response object says everything a strict client looks for', () => {
     tools: [{ type: 'function', name: 'f', parameters: { type: 'object' } }],
   };
   const { out, encoder, turn } = start(asked);
+  encoder.from('somewhere');
   encoder.finish('stop');
   const { tools, ...same } = asked;
   const rest = {
@@ -119,7 +120,8 @@ test('the response object says everything a strict client looks for', () => {
   const opened = { ...rest, status: 'in_progress', completed_at: null };
   assert.deepEqual(out.frames[0].json['response'], opened);
   assert.deepEqual(out.frames[1].json['response'], opened);
-  assert.deepEqual(response(out), { ...rest, status: 'completed', completed_at: 1_700_000_000 });
+  const done = { status: 'completed', completed_at: 1_700_000_000 };
+  assert.deepEqual(response(out), { ...rest, ...done, x_millrace: { upstream: 'somewhere' } });
 });
 
 test('what a request leaves out comes back with the API defaults', () => {

@@ -461,8 +461,8 @@ test('inherited names are never read as fields', () => {
 
 test('a prototype that somebody spoilt is not read', () => {
   const spoilt = { stream_id: 'evil', temperature: 9, background: true };
+  // oxlint-disable-next-line no-extend-native -- spoiling it is the test
   for (const [name, value] of Object.entries(spoilt))
-    // oxlint-disable-next-line no-extend-native -- spoiling it is the test
     Object.defineProperty(Object.prototype, name, { value, configurable: true });
   try {
     const turn = dialogue().turn('{"type":"response.create","model":"m","input":"hi"}');
