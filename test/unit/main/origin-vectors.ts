@@ -69,7 +69,7 @@ export const origins: readonly OriginVector[] = [
     name: 'any host, but a host',
     server: { allowedHosts: ['*'] },
     host: 'x y',
-    expected: 'session',
+    expected: 'host',
   },
   {
     name: 'the bound address',
