@@ -23,6 +23,9 @@ import type { Tap } from './tap.ts';
 /** How much of an error response is read. */
 const REFUSAL_BYTES_MAX = 64 * 1024;
 
+/** A login page or a proxy's error page with status 200. */
+const pages = /^\s*(text\/html|text\/xml|application\/xml)/i;
+
 type Phase = 'connect' | 'headers' | 'refusal' | 'first' | 'gap' | 'grace' | 'linger' | 'over';
 
 export interface AttemptFailure {
@@ -39,8 +42,9 @@ export interface AttemptEvents {
   /** All was handed over. The exchange may still be ending. */
   finished(): void;
   failed(failure: AttemptFailure): void;
-  /** Our own back-pressure held it for this long. */
-  paused(ms: number): void;
+  /** Our own back-pressure holds it; no clock counts until `resumed` says for how long. */
+  paused(): void;
+  resumed(ms: number): void;
 }
 
 export class Attempt implements ExchangeHandler {
@@ -123,7 +127,7 @@ export class Attempt implements ExchangeHandler {
     if (this.#phase === 'connect') this.sent();
     if (this.#phase !== 'headers') return;
     const { clock, options } = this.#means;
-    if (status >= 200 && status < 300) {
+    if (status >= 200 && status < 300 && !pages.test(headers('content-type') ?? '')) {
       const { eventBytesMax } = options.stream;
       this.#decoder = this.#provider.decoder(this.upstream.options.name, this.#gate, {
         eventBytesMax,
@@ -267,6 +271,7 @@ export class Attempt implements ExchangeHandler {
     this.#pausedMs = this.#means.clock.now();
     this.#means.tally.backpressure();
     this.#alarm.off();
+    this.#events.paused();
     this.#exchange.pause();
   }
 
@@ -279,7 +284,7 @@ export class Attempt implements ExchangeHandler {
     this.#pausedMs = -1;
     this.#dueMs += stoodMs;
     this.#firstDueMs += stoodMs;
-    this.#events.paused(stoodMs);
+    this.#events.resumed(stoodMs);
     this.#arm();
     while (this.#held.length > 0 && this.#tap.clear()) {
       const bytes = this.#held.shift();

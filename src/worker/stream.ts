@@ -137,7 +137,11 @@ export class Stream implements AttemptEvents {
     this.#choose();
   }
 
-  paused(ms: number): void {
+  paused(): void {
+    this.#deadline.off();
+  }
+
+  resumed(ms: number): void {
     if (this.#committed) return;
     this.#deadlineMs += ms;
     this.#deadline.set(this.#deadlineMs);
