@@ -17,6 +17,7 @@ import { channel, threadNumber } from '../threads/port.ts';
 import { WORKER_ROW } from '../threads/roster.ts';
 import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
 import { HttpTransport } from './connect/http.ts';
+import { pacedBell } from './paced-bell.ts';
 import { Relay } from './relay.ts';
 
 /** Idle sockets kept for each upstream, and for how long. */
@@ -65,7 +66,7 @@ function assemble(
     dialects,
     coalesce: (next, onMerged) => new Coalescer(next, onMerged),
     up: ringConsumer(up, bell),
-    down: ringProducer(down, bell),
+    down: ringProducer(down, pacedBell(bell, systemClock, systemTicker)),
     slab: openSlab(shared.slab),
     sessions: openSessionCells(shared.sessions),
     threads: openThreadCells(shared.threads),
