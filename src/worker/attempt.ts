@@ -278,13 +278,8 @@ export class Attempt implements ExchangeHandler {
   /** The tap took everything: decode what waited, then read on. */
   #resume(): void {
     if (this.#phase === 'over') return;
-    const pausedMs = this.#pausedMs;
-    if (pausedMs < 0) return;
-    const stoodMs = this.#means.clock.now() - pausedMs;
-    this.#pausedMs = -1;
-    this.#dueMs += stoodMs;
-    this.#firstDueMs += stoodMs;
-    this.#events.resumed(stoodMs);
+    if (this.#pausedMs < 0) return;
+    this.#unpause();
     this.#arm();
     while (this.#held.length > 0 && this.#tap.clear()) {
       const bytes = this.#held.shift();
@@ -299,6 +294,14 @@ export class Attempt implements ExchangeHandler {
     if (ending !== undefined) return this.#close(ending === 'end' ? undefined : ending);
     // The last push may have used the credit up again.
     if (this.#pausedMs < 0) this.#exchange.resume();
+  }
+
+  #unpause(): void {
+    const stoodMs = this.#means.clock.now() - this.#pausedMs;
+    this.#pausedMs = -1;
+    this.#dueMs += stoodMs;
+    this.#firstDueMs += stoodMs;
+    this.#events.resumed(stoodMs);
   }
 
   #isOver(): boolean {
@@ -361,6 +364,7 @@ export class Attempt implements ExchangeHandler {
 
   #over(): void {
     this.#phase = 'over';
+    if (this.#pausedMs >= 0) this.#unpause();
     this.#alarm.free();
     this.#means.lingering.delete(this);
     this.#held = [];

@@ -1,0 +1,78 @@
+/** The coordinator on its own thread, over its channel and the shared table. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { UpstreamWord } from '../../src/memory/layout.ts';
+import { openThreadCells } from '../../src/memory/thread-cells.ts';
+import { openUpstreamTable } from '../../src/memory/upstream-table.ts';
+import { dimensionsOf, schedule } from '../../src/observe/metrics.ts';
+import { schema } from '../../src/options/schema.ts';
+import { allocateShared } from '../../src/threads/allocate.ts';
+import type { FromCoordinator } from '../../src/threads/messages.ts';
+import { COORDINATOR_ROW } from '../../src/threads/roster.ts';
+import { spawnCoordinator } from '../../src/threads/spawn.ts';
+import { until } from '../support/until.ts';
+
+const options = schema.parse({
+  upstreams: [{ name: 'one', url: 'http://127.0.0.1:9/v1' }],
+  balance: { healthCheckIntervalMs: 60_000 },
+  threads: { heartbeatMs: 10 },
+});
+const shared = allocateShared(options, 1, schedule(dimensionsOf(options)).size);
+const cells = openThreadCells(shared.threads);
+const table = openUpstreamTable(shared.upstreams);
+
+function start() {
+  const generation = cells.renew(COORDINATOR_ROW);
+  const thread = spawnCoordinator({ generation, options, shared });
+  const said: FromCoordinator[] = [];
+  thread.channel.listen((message) => void said.push(message));
+  const heard = (type: FromCoordinator['type']) => said.filter((message) => message.type === type);
+  return { thread, said, heard };
+}
+
+test('it writes the board, beats, drains by hand with an answer, reclaims and stops; a second one takes over', async () => {
+  const { thread, said, heard } = start();
+  await until(() => heard('ready').length === 1, 'ready');
+  assert.equal(table.get(0, UpstreamWord.present), 1);
+  const beats = cells.beats(COORDINATOR_ROW);
+  await until(() => cells.beats(COORDINATOR_ROW) > beats + 2, 'heartbeats');
+
+  thread.channel.post({ type: 'drain', upstream: 'one', drained: true, id: 7 });
+  thread.channel.post({ type: 'drain', upstream: 'nobody', drained: true, id: 8 });
+  await until(() => heard('answer').length === 2, 'two answers');
+  const [good, bad] = heard('answer') as Extract<FromCoordinator, { type: 'answer' }>[];
+  assert.deepEqual([good.id, good.error], [7, undefined]);
+  assert.deepEqual([bad.id, bad.error?.code], [8, 'MILLRACE_FIELD_INVALID']);
+  assert.equal(table.get(0, UpstreamWord.drained), 1);
+  assert.ok(
+    said.some((message) => message.type === 'fact' && message.fact.fact === 'upstream-drain'),
+  );
+
+  table.claim(0, 3);
+  table.acquire(0, 0);
+  thread.channel.post({ type: 'reclaim', worker: 0, generation: 3 });
+  await until(() => table.inFlight(0) === 0, 'the rows are zeroed');
+
+  thread.channel.post({ type: 'stop' });
+  await until(() => heard('stopped').length === 1, 'stopped');
+  await thread.end();
+
+  const next = start();
+  await until(() => next.heard('ready').length === 1, 'the next one is ready');
+  assert.equal(table.get(0, UpstreamWord.drained), 1, 'what an operator said stays said');
+  await next.thread.end();
+});
+
+test('one that finds itself replaced stops beating', async () => {
+  const { thread, heard } = start();
+  await until(() => heard('ready').length === 1, 'ready');
+  cells.renew(COORDINATOR_ROW);
+  let same = 0;
+  let beats = -1;
+  await until(() => {
+    same = cells.beats(COORDINATOR_ROW) === beats ? same + 1 : 0;
+    beats = cells.beats(COORDINATOR_ROW);
+    return same > 10;
+  }, 'silence');
+  await thread.end();
+});
