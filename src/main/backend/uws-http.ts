@@ -24,7 +24,15 @@ interface UwsRequests {
   readonly http: (res: UwsResponse, req: UwsRequest) => void;
 }
 
-export function uwsRequests(bodyBytesMax: number, handlers: BackendHandlers): UwsRequests {
+/**
+ * `corksLate`: a late upgrade runs under cork. Cores from 20.47 to 20.78 may close the new socket at once then (uWebSockets issue 1928), so there it
+ * runs without, and the core prints a warning each time. Handlers that answer at once never come there.
+ */
+export function uwsRequests(
+  bodyBytesMax: number,
+  corksLate: boolean,
+  handlers: BackendHandlers,
+): UwsRequests {
   const failed = (exchange: Exchange, error: unknown, where: string) => {
     handlers.fault(error, where);
     answer(exchange, internal, false);
@@ -38,7 +46,7 @@ export function uwsRequests(bodyBytesMax: number, handlers: BackendHandlers): Uw
       if (kind !== 'upgrade') return answer(exchange, refusal(kind), false);
       const settle = (verdict: UpgradeVerdict, late: boolean) =>
         verdict.accept
-          ? accept(exchange, head, verdict, context, late)
+          ? accept(exchange, head, verdict, context, late && corksLate)
           : answer(exchange, verdict.reply, false);
       const verdict = handlers.upgrade(head);
       if (!(verdict instanceof Promise)) return settle(verdict, false);
@@ -123,7 +131,7 @@ function accept(
   head: RequestHead,
   verdict: Extract<UpgradeVerdict, { accept: true }>,
   context: object,
-  late: boolean,
+  corks: boolean,
 ): void {
   if (exchange.done) return;
   exchange.done = true;
@@ -135,7 +143,7 @@ function accept(
       '',
       context,
     );
-  if (late) exchange.res.cork(upgrade);
+  if (corks) exchange.res.cork(upgrade);
   else upgrade();
 }
 

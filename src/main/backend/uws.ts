@@ -41,8 +41,8 @@ function serve(
 ): void {
   // The cores before 20.47 lose the payload of a frame of 16 KiB and more when the kernel takes only its header (uWebSockets PR 1662); they
   // skip that path when asked to compress, also where no compression was negotiated.
-  const losesPayloads = app.filter === undefined;
-  const requests = uwsRequests(options.bodyBytesMax, handlers);
+  const oldCore = app.filter === undefined;
+  const requests = uwsRequests(options.bodyBytesMax, oldCore, handlers);
   app.ws('/*', {
     compression: module.DISABLED,
     maxPayloadLength: options.messageBytesMax + OVERSIZE_BYTES,
@@ -52,7 +52,7 @@ function serve(
     sendPingsAutomatically: false,
     upgrade: requests.upgrade,
     open(socket) {
-      const connection = new UwsConnection(socket, handlers, losesPayloads);
+      const connection = new UwsConnection(socket, handlers, oldCore);
       connection.opened();
     },
     message(socket, message, binary) {
