@@ -1,7 +1,7 @@
 /** Goal: merging changes how deltas are cut, never what they say, nor the order of anything. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { MillraceError } from '../../../src/errors.ts';
 import { Coalescer } from '../../../src/protocol/coalesce.ts';
 import type { DeltaKind, EventSink } from '../../../src/protocol/events.ts';

@@ -1,7 +1,7 @@
 /** Goal: the scanner of string bodies says yes to nothing that JSON.parse and strict UTF-8 do not say yes to. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { endsInHalf, escapeBody, scanBody, wellFormed } from '../../../src/protocol/json-text.ts';
 import { isUtf8Range, textOf } from '../../../src/protocol/utf8.ts';
 import { bytesOf } from '../../support/decode.ts';

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createParser } from 'eventsource-parser';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { SseFramer } from '../../../src/protocol/sse.ts';
 import { bytesOf } from '../../support/decode.ts';
 import { seeded } from '../../support/seed.ts';
