@@ -22,8 +22,10 @@ export class ChatEncoder implements Encoder {
   readonly #bounds: DialectBounds;
   readonly #end: ChatEnd;
   readonly #text = new EscapedText();
-  readonly #frames = new Map<DeltaKind, DeltaFrame>();
-  #call = -1;
+  /** The frame of the last delta's kind (and call). */
+  #frame: DeltaFrame | undefined;
+  #kind: DeltaKind = Delta.text;
+  #call = 0;
   #usage: Usage | undefined;
   #upstream: string | undefined;
   #sequence = 0;
@@ -52,7 +54,7 @@ export class ChatEncoder implements Encoder {
 
   delta(kind: DeltaKind, call: number, bytes: Uint8Array, start: number, end: number): void {
     if (this.#ended || !this.#spend(end - start)) return;
-    const frame = this.#frame(kind, call);
+    const frame = this.#frameFor(kind, call);
     const length = frame.fill(0, bytes, start, end);
     if (kind === Delta.text || kind === Delta.refusal) this.#text.append(bytes, start, end);
     this.#deltas++;
@@ -110,13 +112,13 @@ export class ChatEncoder implements Encoder {
     this.#end.remember(this.#text);
   }
 
-  #frame(kind: DeltaKind, call: number): DeltaFrame {
-    let frame = this.#frames.get(kind);
-    if (frame === undefined || (kind === Delta.arguments && call !== this.#call)) {
-      frame = frameOf(kind, call);
-      this.#frames.set(kind, frame);
-      if (kind === Delta.arguments) this.#call = call;
-    }
+  #frameFor(kind: DeltaKind, call: number): DeltaFrame {
+    let frame = this.#frame;
+    if (frame !== undefined && kind === this.#kind && call === this.#call) return frame;
+    frame = frameOf(kind, call);
+    this.#frame = frame;
+    this.#kind = kind;
+    this.#call = call;
     return frame;
   }
 
