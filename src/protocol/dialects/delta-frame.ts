@@ -12,8 +12,9 @@ import { copyBytes } from './escaped-text.ts';
 const DELTA_BYTES_START = 192;
 
 export class DeltaFrame {
-  bytes: Uint8Array;
-  readonly #after: Uint8Array;
+  bytes: Buffer;
+  readonly #after: string;
+  readonly #afterLength: number;
   readonly #tail: Uint8Array;
   readonly #digitsAt: number;
   #headLength = 0;
@@ -21,15 +22,16 @@ export class DeltaFrame {
   #limit = 0;
 
   /** `after` undefined: frames carry no number, `before` ends right in front of the delta. */
-  constructor(before: string, after: string | undefined, tail: string) {
-    this.#after = Buffer.from(after ?? '');
-    this.#tail = Buffer.from(tail);
-    const head = Buffer.from(before);
-    this.#digitsAt = head.length;
-    this.bytes = new Uint8Array(head.length + 4 + this.#after.length + DELTA_BYTES_START);
-    this.bytes.set(head);
+  constructor(before: string, after: string | undefined, tail: Uint8Array) {
+    this.#after = after ?? '';
+    this.#afterLength = Buffer.byteLength(this.#after);
+    this.#tail = tail;
+    this.#digitsAt = Buffer.byteLength(before);
+    const room = this.#digitsAt + 4 + this.#afterLength + DELTA_BYTES_START;
+    this.bytes = Buffer.allocUnsafeSlow(room);
+    this.bytes.write(before);
     if (after === undefined) {
-      this.#headLength = head.length;
+      this.#headLength = this.#digitsAt;
       this.#limit = Number.POSITIVE_INFINITY;
     }
   }
@@ -37,7 +39,7 @@ export class DeltaFrame {
   /** Puts number and delta in place; the frame is `bytes` up to the length returned. Numbers only grow. */
   fill(sequence: number, delta: Uint8Array, start: number, end: number): number {
     if (sequence >= this.#limit) this.#widen(sequence);
-    const after = this.#headLength - this.#after.length;
+    const after = this.#headLength - this.#afterLength;
     let rest = sequence;
     for (let at = after - 1; at >= this.#digitsAt; at--) {
       const tenth = (rest / 10) | 0;
@@ -55,13 +57,13 @@ export class DeltaFrame {
   #widen(sequence: number): void {
     const width = String(sequence).length;
     this.#limit = 10 ** width;
-    this.#headLength = this.#digitsAt + width + this.#after.length;
+    this.#headLength = this.#digitsAt + width + this.#afterLength;
     if (this.#headLength > this.bytes.length) this.#grow(this.#headLength);
-    this.bytes.set(this.#after, this.#digitsAt + width);
+    this.bytes.write(this.#after, this.#digitsAt + width);
   }
 
   #grow(length: number): void {
-    const grown = new Uint8Array(Math.max(length, this.bytes.length * 2));
+    const grown = Buffer.allocUnsafeSlow(Math.max(length, this.bytes.length * 2));
     grown.set(this.bytes);
     this.bytes = grown;
   }

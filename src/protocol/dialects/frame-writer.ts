@@ -9,26 +9,29 @@ const BYTES_KEPT_MAX = 256 * 1024;
 export class FrameWriter {
   #bytes = Buffer.allocUnsafeSlow(BYTES_START);
   #length = 0;
+  /** Text that is not in the bytes yet: joining strings is cheap, encoding each of them is not. */
+  #text = '';
 
   get bytes(): Uint8Array {
+    if (this.#text !== '') this.#encode();
     return this.#bytes;
   }
 
   get length(): number {
+    if (this.#text !== '') this.#encode();
     return this.#length;
   }
 
   reset(): this {
     if (this.#bytes.length > BYTES_KEPT_MAX) this.#bytes = Buffer.allocUnsafeSlow(BYTES_START);
     this.#length = 0;
+    this.#text = '';
     return this;
   }
 
   /** Text as it is: JSON of our own, or a prepared piece of it. */
   text(text: string): this {
-    // UTF-16 code units take at most three bytes of UTF-8 each.
-    this.#reserve(text.length * 3);
-    this.#length += this.#bytes.write(text, this.#length);
+    this.#text += text;
     return this;
   }
 
@@ -37,6 +40,8 @@ export class FrameWriter {
   }
 
   raw(bytes: Uint8Array, start = 0, end = bytes.length): this {
+    if (this.#text !== '') this.#encode();
+    if (start === end) return this;
     this.#reserve(end - start);
     this.#bytes.set(bytes.subarray(start, end), this.#length);
     this.#length += end - start;
@@ -45,7 +50,15 @@ export class FrameWriter {
 
   /** A private copy of what was written. */
   copy(): Uint8Array {
-    return new Uint8Array(this.#bytes.subarray(0, this.#length));
+    return new Uint8Array(this.bytes.subarray(0, this.#length));
+  }
+
+  #encode(): void {
+    const text = this.#text;
+    this.#text = '';
+    // UTF-16 code units take at most three bytes of UTF-8 each.
+    this.#reserve(text.length * 3);
+    this.#length += this.#bytes.write(text, this.#length);
   }
 
   #reserve(bytes: number): void {

@@ -141,20 +141,20 @@ export class ChatEncoder implements Encoder {
   }
 }
 
-const shapes: Readonly<Record<DeltaKind, readonly [before: string, tail: string]>> = {
-  [Delta.text]: ['"content":"', '"'],
-  [Delta.refusal]: ['"content":"', '","refusal":true'],
-  [Delta.reasoning]: ['"content":"","reasoning":"', '"'],
-  [Delta.arguments]: ['"content":"","tool":{"index":#,"arguments":"', '"}'],
+/** What stands around a delta; `#` is the call's index. */
+const shapes: Readonly<Record<DeltaKind, readonly [before: string, tail: Uint8Array]>> = {
+  [Delta.text]: ['{"content":"', Buffer.from('","done":false}')],
+  [Delta.refusal]: ['{"content":"', Buffer.from('","refusal":true,"done":false}')],
+  [Delta.reasoning]: ['{"content":"","reasoning":"', Buffer.from('","done":false}')],
+  [Delta.arguments]: [
+    '{"content":"","tool":{"index":#,"arguments":"',
+    Buffer.from('"},"done":false}'),
+  ],
 };
 
 function frameOf(kind: DeltaKind, call: number): DeltaFrame {
   const [before, tail] = shapes[kind];
-  return new DeltaFrame(
-    `{${before.replace('#', String(call))}`,
-    undefined,
-    `${tail},"done":false}`,
-  );
+  return new DeltaFrame(before.replace('#', String(call)), undefined, tail);
 }
 
 function usageJson(usage: Usage): object {

@@ -37,6 +37,8 @@ const partTypes = {
 /** Item ids are ordinals: `msg_0`, `rs_0`, `fc_1`. */
 const prefixes = { message: 'msg', reasoning: 'rs', function_call: 'fc' } as const;
 
+const deltaTail = Buffer.from('"}');
+
 export class ContentPart {
   readonly type: PartType;
   readonly index: number;
@@ -57,7 +59,7 @@ export class ContentPart {
     this.frame = new DeltaFrame(
       `{"type":"${event}.delta","sequence_number":`,
       `,${this.#where}${beside}"delta":"`,
-      '"}',
+      deltaTail,
     );
   }
 

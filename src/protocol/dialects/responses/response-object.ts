@@ -74,10 +74,9 @@ export class ResponseObject {
   }
 
   #begin(to: FrameWriter, type: string, sequence: string): number {
-    to.text(`{"type":"${type}","sequence_number":`);
-    const at = to.length;
-    to.text(`${sequence},${this.#stream}${this.#head}`);
-    return at;
+    const before = `{"type":"${type}","sequence_number":`;
+    to.text(`${before}${sequence},${this.#stream}${this.#head}`);
+    return before.length;
   }
 }
 

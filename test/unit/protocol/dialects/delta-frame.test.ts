@@ -16,7 +16,7 @@ test('any growing numbers and any deltas give the frame that a template string g
   );
   fc.assert(
     fc.property(fc.nat(2_000), deltas, (first, all) => {
-      const frame = new DeltaFrame('{"n":', ',"where":"ä","d":"', '"}');
+      const frame = new DeltaFrame('{"n":', ',"where":"ä","d":"', Buffer.from('"}'));
       let sequence = first;
       for (const { step, text } of all) {
         const bytes = Buffer.from(`<${text}>`);
@@ -31,7 +31,7 @@ test('any growing numbers and any deltas give the frame that a template string g
 });
 
 test('every width of a number fits, at its edges', () => {
-  const frame = new DeltaFrame('', '|', '');
+  const frame = new DeltaFrame('', '|', Buffer.from(''));
   for (const sequence of [0, 9, 10, 99, 100, 999, 1_000, 99_999, 100_000, 2_147_483_647]) {
     const length = frame.fill(sequence, Buffer.from('x'), 0, 1);
     assert.equal(Buffer.from(frame.bytes.subarray(0, length)).toString(), `${sequence}|x`);

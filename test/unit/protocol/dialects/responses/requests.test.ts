@@ -461,9 +461,9 @@ test('inherited names are never read as fields', () => {
 
 test('a prototype that somebody spoilt is not read', () => {
   const spoilt = { stream_id: 'evil', temperature: 9, background: true };
-  // oxlint-disable-next-line no-extend-native -- spoiling it is the test
+  const victim: object = Object.prototype;
   for (const [name, value] of Object.entries(spoilt))
-    Object.defineProperty(Object.prototype, name, { value, configurable: true });
+    Object.defineProperty(victim, name, { value, configurable: true });
   try {
     const turn = dialogue().turn('{"type":"response.create","model":"m","input":"hi"}');
     assert.equal(turn.lane, '');
