@@ -10,7 +10,9 @@ const LOOKED_AT_MAX = 2000;
 
 /** Prefixed keys of the known vendors, bearer tokens, and bare runs of 32 and more letters and digits. */
 const secrets = [
-  /\b(?:sk|pk|rk|ak|key|xai|gsk|hf|nvapi|tgp|pplx|api)[-_][A-Za-z0-9_\-*.]{4,}/gi,
+  /\bsk[-_][A-Za-z0-9_\-*.]{3,}/gi,
+  // These prefixes begin ordinary words too: a key has a digit.
+  /\b(?:pk|rk|ak|key|xai|gsk|hf|nvapi|tgp|pplx|api)[-_](?=[A-Za-z_\-*.]{0,60}\d)[A-Za-z0-9_\-*.]{6,}/gi,
   /\bAIza[A-Za-z0-9_-]{8,}/g,
   /\bBearer\s+[^\s"',;]+/gi,
   /[A-Za-z0-9+/_]{32,}={0,2}/g,
