@@ -61,8 +61,12 @@ export class FakeExchange implements Exchange {
 
   /** Body bytes; they wait while the reader has paused. */
   bytes(text: string): this {
+    return this.raw(Buffer.from(text));
+  }
+
+  raw(said: Uint8Array): this {
     const give = () => {
-      const bytes = Buffer.from(text);
+      const bytes = Buffer.from(said);
       this.#handler.data(bytes);
       // Borrowed until return: whoever kept it sees nonsense.
       bytes.fill(0xdd);
