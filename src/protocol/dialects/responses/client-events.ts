@@ -9,10 +9,10 @@ export interface ClientEvent {
   readonly text: string;
 }
 
-export const clientEvents: readonly ClientEvent[] = [
+export const responsesClientEvents: readonly ClientEvent[] = [
   {
     type: 'response.create',
-    fields: ['stream_id', 'generate', 'and those of createFields'],
+    fields: ['stream_id', 'generate', 'and those of responsesCreateFields'],
     text: 'Asks for a response. The fields of POST /v1/responses stand beside `type` or under `response`.',
   },
   {
@@ -34,7 +34,7 @@ export interface CreateField {
   readonly text: string;
 }
 
-export const createFields: readonly CreateField[] = [
+export const responsesCreateFields: readonly CreateField[] = [
   { name: 'model', use: 'used', text: 'Required. One of the configured models.' },
   { name: 'input', use: 'used', text: 'Text, or items: messages, function calls, their outputs.' },
   { name: 'instructions', use: 'used', text: 'A system message in front; not inherited.' },
@@ -67,17 +67,22 @@ export const createFields: readonly CreateField[] = [
   { name: 'prompt', use: 'refused', text: 'Nothing is stored here.' },
 ];
 
+/** Longer input is not said back. */
+const INPUT_CHARS_MAX = 64 * 1024;
+
 export function steeringFailed(event: Fields, seed: IdSeed): Uint8Array {
+  const previousId = event.text('previous_response_id');
+  const input = event.passed('input') ?? [];
+  const steer = { id: formatId('steer_', seed), previous_response_id: previousId };
   const answer = {
     type: 'response.steer.failed',
+    sequence_number: 0,
     error: {
+      type: 'invalid_request_error',
       code: 'steering_not_supported',
       message: 'A running response cannot be steered here; cancel it or continue it when it ended.',
     },
-    steer: {
-      id: formatId('steer_', seed),
-      previous_response_id: event.text('previous_response_id'),
-    },
+    steer: { ...steer, input: JSON.stringify(input).length <= INPUT_CHARS_MAX ? input : [] },
   };
   return Buffer.from(JSON.stringify(answer));
 }

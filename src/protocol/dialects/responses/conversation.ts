@@ -14,7 +14,7 @@ import { formatId } from '../../ids.ts';
 import type { Message } from '../../request.ts';
 import { describe, type Fields, slice } from '../fields.ts';
 import { readMessage } from '../read-message.ts';
-import { clientEvents, steeringFailed } from './client-events.ts';
+import { responsesClientEvents, steeringFailed } from './client-events.ts';
 import { type CreateRequest, readCreate } from './create.ts';
 import { type EncoderEnd, ResponsesEncoder } from './encoder.ts';
 import { errorFrame } from './error-frame.ts';
@@ -56,7 +56,7 @@ export class ResponsesConversation implements Conversation {
       if (type === 'response.steer') return reply(steeringFailed(event, message.seed));
       throw new MillraceError('MILLRACE_EVENT_UNKNOWN', {
         got: describe(type),
-        expected: clientEvents.map((known) => known.type).join(', '),
+        expected: responsesClientEvents.map((known) => known.type).join(', '),
       });
     } catch (thrown) {
       if (!(thrown instanceof MillraceError)) throw thrown;

@@ -17,7 +17,7 @@ import { Delta, type DeltaKind, type FinishReason, type Usage } from '../../even
 import type { Message } from '../../request.ts';
 import { FrameWriter } from '../frame-writer.ts';
 import { assistantMessage, type ContentPart, OutputItem, type PartType } from './output-item.ts';
-import { type Ending, type ResponseFacts, ResponseObject } from './response-object.ts';
+import { type Answer, type Ending, type ResponseFacts, ResponseObject } from './response-object.ts';
 
 /** Parts of one response; an upstream that alternates for ever ends here, not in our memory. */
 const PARTS_MAX = 4_096;
@@ -145,7 +145,7 @@ export class ResponsesEncoder implements Encoder {
 
   epitaph(error: MillraceError): { bytes: Uint8Array; at: number } {
     const ending: Ending = { status: 'failed', error };
-    const at = this.#object.writeEnding(writer.reset(), ending, '', 0, [], undefined, undefined);
+    const at = this.#object.writeEnding(writer.reset(), ending, '', nothing);
     return { bytes: writer.copy(), at };
   }
 
@@ -221,15 +221,12 @@ export class ResponsesEncoder implements Encoder {
   #terminate(ending: Ending): void {
     this.#ended = true;
     const completedAt = Math.floor((this.#bounds.now?.() ?? this.#facts.createdAt * 1000) / 1000);
-    this.#object.writeEnding(
-      writer.reset(),
-      ending,
-      String(this.#sequence),
+    this.#object.writeEnding(writer.reset(), ending, String(this.#sequence), {
       completedAt,
-      this.#items,
-      this.#usage,
-      this.#upstream,
-    );
+      items: this.#items,
+      usage: this.#usage,
+      upstream: this.#upstream,
+    });
     this.#send(FrameFlag.terminal);
   }
 
@@ -252,6 +249,9 @@ export class ResponsesEncoder implements Encoder {
     return false;
   }
 }
+
+/** What main knows of an answer. */
+const nothing: Answer = { completedAt: 0, items: [], usage: undefined, upstream: undefined };
 
 const incompleteReasons: Readonly<Record<FinishReason, string | undefined>> = {
   stop: undefined,

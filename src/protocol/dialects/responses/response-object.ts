@@ -17,6 +17,14 @@ export interface Delivered {
   readonly bytes: number;
 }
 
+/** What there is of an answer when it ends. */
+export interface Answer {
+  readonly completedAt: number;
+  readonly items: readonly OutputItem[];
+  readonly usage: Usage | undefined;
+  readonly upstream: string | undefined;
+}
+
 export interface ResponseFacts {
   readonly id: string;
   readonly createdAt: number;
@@ -45,15 +53,8 @@ export class ResponseObject {
   }
 
   /** The terminal event. `sequence` '' leaves its number out; the place for it is returned. */
-  writeEnding(
-    to: FrameWriter,
-    ending: Ending,
-    sequence: string,
-    completedAt: number,
-    items: readonly OutputItem[],
-    usage: Usage | undefined,
-    upstream: string | undefined,
-  ): number {
+  writeEnding(to: FrameWriter, ending: Ending, sequence: string, answer: Answer): number {
+    const { completedAt, items, usage, upstream } = answer;
     const { status } = ending;
     const at = this.#begin(to, `response.${status}`, sequence);
     to.text(

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MillraceError } from '../../../../../src/errors.ts';
 import { dialects } from '../../../../../src/protocol/dialects/dialects.ts';
-import { createFields } from '../../../../../src/protocol/dialects/responses/client-events.ts';
+import { responsesCreateFields } from '../../../../../src/protocol/dialects/responses/client-events.ts';
 import { Dialogue, frameOf, type Json } from '../../../../support/dialogue.ts';
 
 const ask = { type: 'response.create', model: 'm', input: 'hello' };
@@ -270,8 +270,13 @@ test('a steer is refused with the word that the API defines for it', () => {
   const { json } = frameOf(command.kind === 'reply' ? command.frames[0] : new Uint8Array());
   assert.equal(json['type'], 'response.steer.failed');
   assert.equal((json['error'] as Json)['code'], 'steering_not_supported');
-  assert.equal((json['steer'] as Json)['previous_response_id'], 'resp_1');
-  assert.match(String((json['steer'] as Json)['id']), /^steer_/);
+  assert.equal(json['sequence_number'], 0);
+  const { id, ...steer } = json['steer'] as Json;
+  assert.match(String(id), /^steer_/);
+  assert.deepEqual(steer, {
+    previous_response_id: 'resp_1',
+    input: [{ role: 'user', content: 'no, left' }],
+  });
 });
 
 test('a cancel names a response, a lane, or the default lane', () => {
@@ -512,9 +517,9 @@ test('a refused request names no lane', () => {
 });
 
 test('the table of create fields says what becomes of each, once', () => {
-  const names = createFields.map((field) => field.name);
+  const names = responsesCreateFields.map((field) => field.name);
   assert.equal(new Set(names).size, names.length);
-  for (const { name, use } of createFields) {
+  for (const { name, use } of responsesCreateFields) {
     if (use !== 'refused') continue;
     const refusal = dialogue().refusal({ ...ask, [name]: name === 'background' ? true : 'x' });
     assert.equal((refusal['error'] as Json)['code'], 'unsupported_parameter', name);
