@@ -157,5 +157,5 @@ export class UwsConnection implements Connection {
 const brokenRule: Readonly<Record<string, number | undefined>> = {
   'Received too big message': 1009,
   'Received invalid UTF-8': 1007,
-  'Invalid WebSocket frame': 1002,
+  'Received invalid WebSocket frame': 1002,
 };

@@ -36,12 +36,14 @@ describe('patience with a peer', { concurrency: true }, () => {
       await until(() => client.closed, 'the reset', 10_000).finally(() => clearInterval(prod));
     });
 
-    it(`ends when it sends half a request, over ${label}`, options, async (t) => {
+    const slow = missing ?? (process.env['SLOW'] ? false : 'takes up to 36 s: SLOW=1');
+    it(`ends when it sends half a request, over ${label}`, { skip: slow }, async (t) => {
       const served = await serve(t, implementation);
       const client = await RawClient.connect(served.port);
       client.write('GET /ws HTTP/1.1\r\nHost: x\r\nX-Slow: ');
       const drip = setInterval(() => client.write('x'), 500);
-      await until(() => client.ended, 'the end', 14_000).finally(() => clearInterval(drip));
+      // ws and the old core: about 11 s. The newer core: 32 s.
+      await until(() => client.ended, 'the end', 36_000).finally(() => clearInterval(drip));
     });
 
     it(`ends when it pings and never reads, over ${label}`, options, async (t) => {
