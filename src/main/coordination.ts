@@ -102,8 +102,13 @@ export class Coordination {
     });
     thread.channel.post({ type: 'stop' });
     const { hungAfterMs } = this.#options.threads;
-    const late = new Promise<void>((resolve) => void this.#ticker.after(hungAfterMs, resolve));
+    let cancel = () => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#ticker.after(hungAfterMs, resolve);
+    });
     await Promise.race([asked, thread.gone, late]);
+    // A deadline left behind would keep the process alive.
+    cancel();
     await thread.end();
   }
 

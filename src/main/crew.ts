@@ -151,11 +151,14 @@ export class Crew {
     this.#stopping = true;
     this.#stopWatch?.();
     this.#order(Kind.stop);
+    let cancel = () => {};
     const late = new Promise<void>((resolve) => {
-      this.#ticker.after(this.#options.threads.hungAfterMs, resolve);
+      cancel = this.#ticker.after(this.#options.threads.hungAfterMs, resolve);
     });
     const all = this.#incarnations().map((each) => each.gone);
     await Promise.race([Promise.all(all), late]);
+    // A deadline left behind would keep the process alive.
+    cancel();
     for (const member of this.#members) {
       member.pump?.stop();
       if (member.serving && member.incarnation) this.#pool.end(member.incarnation);
