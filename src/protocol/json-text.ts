@@ -19,7 +19,7 @@ export function scanBody(bytes: Uint8Array, pos: number, end: number): number {
     if (byte === QUOTE) return seen < 0x80 || isUtf8Range(bytes, pos, at) ? at : -1;
     if (byte < 0x20) return -1;
     if (byte === BACKSLASH) {
-      at = skipEscape(bytes, at, end);
+      at = skipEscape(bytes, at);
       if (at < 0) return -1;
     } else {
       seen |= byte;
@@ -29,16 +29,18 @@ export function scanBody(bytes: Uint8Array, pos: number, end: number): number {
   return -1;
 }
 
-/** The position after the escape at `at` (a whole pair for surrogates), or -1. */
-function skipEscape(bytes: Uint8Array, at: number, end: number): number {
-  if (at + 1 >= end) return -1;
+/**
+ * The position after the escape at `at` (a whole pair for surrogates), or -1. It may run over the end of the caller's range: then
+ * there is no quote before it either.
+ */
+function skipEscape(bytes: Uint8Array, at: number): number {
   const kind = bytes[at + 1];
   if (kind !== LOWER_U) return isShortEscape(kind) ? at + 2 : -1;
-  const unit = hex4(bytes, at + 2, end);
+  const unit = hex4(bytes, at + 2);
   if (unit < 0) return -1;
   if (unit < 0xd800 || unit > 0xdfff) return at + 6;
   if (unit > 0xdbff || bytes[at + 6] !== BACKSLASH || bytes[at + 7] !== LOWER_U) return -1;
-  const low = hex4(bytes, at + 8, end);
+  const low = hex4(bytes, at + 8);
   return low >= 0xdc00 && low <= 0xdfff ? at + 12 : -1;
 }
 
@@ -56,8 +58,7 @@ function isShortEscape(kind: number): boolean {
   );
 }
 
-function hex4(bytes: Uint8Array, at: number, end: number): number {
-  if (at + 4 > end) return -1;
+function hex4(bytes: Uint8Array, at: number): number {
   let value = 0;
   for (let i = at; i < at + 4; i++) {
     const digit = hexDigit(bytes[i]);

@@ -75,7 +75,8 @@ export class ChunkScanner {
       this.#pause--;
       return;
     }
-    const chunk = bytes.slice(start, end);
+    // Not `bytes.slice`: of a Buffer that is a view.
+    const chunk = new Uint8Array(bytes.subarray(start, end));
     const slots = locate(chunk, said.field);
     if (slots === undefined) return;
     const literal = slots.reduce((n, slot) => n - (slot.end - slot.start), chunk.length);

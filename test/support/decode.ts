@@ -23,7 +23,8 @@ export function decode(
   let parsed = 0;
   const decoder = openaiChat.decoder('lab', sink, { eventBytesMax, onFallback: () => parsed++ });
   for (const piece of pieces) {
-    const read = piece.slice();
+    // A Buffer, as sockets give them: its `slice` does not copy.
+    const read = Buffer.from(piece);
     decoder.push(read);
     read.fill(0x21);
   }

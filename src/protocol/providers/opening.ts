@@ -44,7 +44,8 @@ export class JsonBody {
   add(bytes: Uint8Array): boolean {
     this.#length += bytes.length;
     if (this.#length > this.#bytesMax) return false;
-    this.#pieces.push(bytes.slice());
+    // Not `bytes.slice`: of a Buffer that is a view.
+    this.#pieces.push(new Uint8Array(bytes));
     return true;
   }
 

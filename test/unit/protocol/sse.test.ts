@@ -29,7 +29,7 @@ function frame(
     events.push({ name, data });
   };
   for (const piece of pieces) {
-    const read = piece.slice();
+    const read = Buffer.from(piece);
     framer.open(read);
     let pos = 0;
     while (pos < read.length && !framer.oversize) {
