@@ -50,6 +50,16 @@ export class TimingWheel implements Wheel {
     return this.#armed;
   }
 
+  /** When `tick` may next have something to do, so that nobody has to call it before; undefined when nothing is linked. */
+  get nextMs(): number | undefined {
+    const buckets = this.#heads.length;
+    for (let n = 1; n <= buckets; n += 1) {
+      const tick = this.#swept + n;
+      if (this.#heads[tick % buckets] !== NONE) return tick * this.#periodMs;
+    }
+    return undefined;
+  }
+
   arm(key: number, dueMs: number): void {
     must(key >= 0 && key < this.#keysMax, `wheel key ${key} of ${this.#keysMax}`);
     if (key >= this.#due.length) this.#grow(Math.min(this.#keysMax, Math.max(key + 1, key * 2)));

@@ -1,8 +1,13 @@
-/** The deadlines of all streams of a worker: one wheel, driven by one timer that runs only while something is armed. */
+/**
+ * The deadlines of all streams of a worker: one wheel, and one timer for the next moment at which the wheel has something to look
+ * at. Deadlines that move with every token cost a store each and wake nobody.
+ */
 import type { Clock, Ticker } from '../policy/ports.ts';
 import { TimingWheel } from '../policy/wheel.ts';
 
 const PERIOD_MS = 5;
+/** A turn of the wheel takes 41 s: with the default gap of 30 s a stream is looked at about twice a minute. */
+const BUCKETS = 8192;
 const ALARMS_MAX = 2 ** 22;
 
 /** One deadline that may move. */
@@ -19,7 +24,9 @@ export class Alarms {
   readonly #wheel: TimingWheel;
   readonly #rings: ((() => void) | undefined)[] = [];
   readonly #spare: number[] = [];
-  #stop: (() => void) | undefined;
+  /** When the timer will ring, and its cancel. */
+  #plannedMs = Infinity;
+  #cancel: (() => void) | undefined;
 
   constructor(clock: Clock, ticker: Ticker) {
     this.#clock = clock;
@@ -28,6 +35,7 @@ export class Alarms {
       periodMs: PERIOD_MS,
       keysMax: ALARMS_MAX,
       startMs: clock.now(),
+      buckets: BUCKETS,
       fire: (key) => this.#rings[key]?.(),
     });
   }
@@ -44,7 +52,7 @@ export class Alarms {
       set: (dueMs) => {
         if (freed) return;
         this.#wheel.arm(key, dueMs);
-        this.#stop ??= this.#ticker.every(PERIOD_MS, () => this.#tick());
+        this.#plan(dueMs);
       },
       off: () => {
         if (!freed) this.#wheel.disarm(key);
@@ -60,12 +68,25 @@ export class Alarms {
   }
 
   close(): void {
-    this.#stop?.();
-    this.#stop = undefined;
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#plannedMs = Infinity;
+  }
+
+  /** The wheel must be looked at by then; an earlier plan serves too. */
+  #plan(dueMs: number): void {
+    const atMs = Math.ceil(dueMs / PERIOD_MS) * PERIOD_MS;
+    if (atMs >= this.#plannedMs) return;
+    this.#cancel?.();
+    this.#plannedMs = atMs;
+    const waitMs = Math.max(0, atMs - this.#clock.now());
+    this.#cancel = this.#ticker.after(waitMs, () => this.#tick());
   }
 
   #tick(): void {
+    this.close();
     this.#wheel.tick(this.#clock.now());
-    if (this.#wheel.armed === 0) this.close();
+    const nextMs = this.#wheel.nextMs;
+    if (nextMs !== undefined && this.#wheel.armed > 0) this.#plan(nextMs);
   }
 }

@@ -11,7 +11,7 @@ import { ready, settings } from './serve.ts';
 import { listenUws, loadUws, type UwsSocket } from './uws.ts';
 
 const { upstream } = settings() as { upstream: string };
-const ring = miniRing(2 ** 20);
+const ring = miniRing(2 ** 26);
 const worker = new Worker(new URL('./relay-floor-worker.js', import.meta.url), {
   workerData: { upstream, ring },
 });

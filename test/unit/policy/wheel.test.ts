@@ -153,3 +153,15 @@ describe('a timing wheel', () => {
     fc.assert(property, { seed, numRuns: 300 });
   });
 });
+
+test('the next moment to look at the wheel is never after a deadline, and undefined when nothing was armed', () => {
+  const { wheel: made, tick } = wheel({ periodMs: 5, buckets: 8 });
+  assert.equal(made.nextMs, undefined);
+  made.arm(1, 33);
+  made.arm(2, 12);
+  assert.equal(made.nextMs, 15);
+  tick(15);
+  assert.equal(made.nextMs, 35);
+  tick(35);
+  assert.equal(made.nextMs, undefined);
+});
