@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The documents that follow from tables: docs/OPTIONS.md, docs/ERRORS.md, docs/METRICS.md. `--write` writes them (npm run docs),
+ * The documents that follow from tables: docs/OPTIONS.md, docs/ERRORS.md, docs/METRICS.md, docs/PROTOCOL.md. `--write` writes them (npm run docs),
  * `--check` fails when one is stale. Works on the built code.
  */
 
@@ -21,6 +21,8 @@ const { explain } = await import('../dist/src/options/explain.js');
 const { failures } = await import('../dist/src/errors.js');
 /** @type {typeof import('../src/observe/metrics.ts')} */
 const { metrics } = await import('../dist/src/observe/metrics.js');
+
+const { protocolParts } = await import('./docs-protocol.mjs');
 
 /** A cell may hold neither a bar nor a line end. @param {unknown} text */
 const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ');
@@ -102,7 +104,12 @@ function metricsPage() {
   );
 }
 
-const pages = { OPTIONS: options(), ERRORS: errors(), METRICS: metricsPage() };
+const pages = {
+  OPTIONS: options(),
+  ERRORS: errors(),
+  METRICS: metricsPage(),
+  PROTOCOL: page('Protocol', ...protocolParts(table)),
+};
 let stale = 0;
 for (const [name, text] of Object.entries(pages)) {
   const file = `${root}/docs/${name}.md`;

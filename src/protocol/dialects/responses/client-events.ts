@@ -12,8 +12,8 @@ export interface ClientEvent {
 export const responsesClientEvents: readonly ClientEvent[] = [
   {
     type: 'response.create',
-    fields: ['stream_id', 'generate', 'and those of responsesCreateFields'],
-    text: 'Asks for a response. The fields of POST /v1/responses stand beside `type` or under `response`.',
+    fields: ['stream_id', 'generate', '…'],
+    text: 'Asks for a response. The fields of POST /v1/responses stand beside `type` or under `response`; see below.',
   },
   {
     type: 'response.cancel',

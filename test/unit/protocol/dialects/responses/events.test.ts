@@ -5,6 +5,7 @@ import { MillraceError } from '../../../../../src/errors.ts';
 import { Flag } from '../../../../../src/memory/layout.ts';
 import { FrameFlag } from '../../../../../src/protocol/dialect.ts';
 import { dialects } from '../../../../../src/protocol/dialects/dialects.ts';
+import { responsesServerEvents } from '../../../../../src/protocol/dialects/responses/server-events.ts';
 import { Delta } from '../../../../../src/protocol/events.ts';
 import { Dialogue, delta, type Json, type Recorder } from '../../../../support/dialogue.ts';
 
@@ -461,4 +462,30 @@ test('a huge request is not repeated in its response object', () => {
   assert.equal(object['instructions'], null);
   assert.deepEqual(object['tools'], []);
   assert.ok(out.frames[0].text.length < 2_000);
+});
+
+test('the table of server events is what the dialect says, type by type and field by field', () => {
+  const said = new Map<string, string>();
+  const hear = (events: readonly Json[]) => {
+    for (const event of events) {
+      const { type, stream_id, ...fields } = event;
+      assert.equal(stream_id, 'a');
+      said.set(String(type), Object.keys(fields).sort().join());
+    }
+  };
+  for (const end of ['stop', 'length', 'fail'] as const) {
+    const { encoder, out } = start({ stream_id: 'a' });
+    for (const kind of [Delta.text, Delta.refusal, Delta.reasoning]) delta(encoder, kind, 'x');
+    encoder.tool(0, 'a', 'f');
+    delta(encoder, Delta.arguments, '{}');
+    if (end === 'fail') encoder.fail(new MillraceError('MILLRACE_CLOSED', {}));
+    else encoder.finish(end);
+    hear(out.frames.map((frame) => frame.json));
+  }
+  const talk = new Dialogue(dialects.responses);
+  hear([talk.refusal({ ...ask, stream_id: 'a', model: '?' })]);
+  const steer = talk.refusal({ type: 'response.steer', previous_response_id: 'r' });
+  hear([{ ...steer, stream_id: 'a' }]);
+  const table = responsesServerEvents.map(({ type, fields }) => [type, [...fields].sort().join()]);
+  assert.deepEqual(Object.fromEntries(said), Object.fromEntries(table));
 });

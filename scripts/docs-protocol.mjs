@@ -1,0 +1,120 @@
+// @ts-check
+/** docs/PROTOCOL.md: what clients say and see, from the dialects' tables, with transcripts that the dialects themselves make. */
+
+/** @type {typeof import('../src/protocol/dialects/dialects.ts')} */
+const { dialects } = await import('../dist/src/protocol/dialects/dialects.js');
+/** @type {typeof import('../src/protocol/dialects/responses/client-events.ts')} */
+const client = await import('../dist/src/protocol/dialects/responses/client-events.js');
+/** @type {typeof import('../src/protocol/dialects/responses/server-events.ts')} */
+const server = await import('../dist/src/protocol/dialects/responses/server-events.js');
+/** @type {typeof import('../src/protocol/dialects/chat/frames.ts')} */
+const { chatFrames } = await import('../dist/src/protocol/dialects/chat/frames.js');
+/** @type {typeof import('../src/errors.ts')} */
+const { MillraceError } = await import('../dist/src/errors.js');
+
+const bounds = { historyBytesMax: 1 << 20, outputBytesMax: 1 << 20, lanesMax: 32 };
+const models = { has: (/** @type {string} */ model) => model === 'demo', names: ['demo'] };
+const seed = { nonce: new Uint8Array(16).fill(77), owner: 0, generation: 1, tag: 7 };
+
+/** What stands in an event of a response object besides what it is about. @param {any} event */
+function shortened(event) {
+  if (event.response === undefined) return event;
+  const { id, status, error, output, usage, x_millrace } = event.response;
+  const response = { id, status, error: error ?? undefined, output, usage, x_millrace, '…': '…' };
+  return { ...event, response };
+}
+
+/**
+ * @param {'responses' | 'chat'} name
+ * @param {object} message
+ * @param {(encoder: import('../src/protocol/dialect.ts').Encoder, say: (text: string) => void) => void} script
+ */
+function transcript(name, message, script) {
+  /** @type {string[]} */
+  const lines = [`→ ${JSON.stringify(message)}`];
+  const show = (/** @type {Uint8Array} */ bytes) => {
+    const event = JSON.parse(Buffer.from(bytes).toString());
+    lines.push(`← ${JSON.stringify(shortened(event))}`);
+  };
+  const conversation = dialects[name].conversation(bounds, models);
+  const bytes = Buffer.from(JSON.stringify(message));
+  const command = conversation.decode({ bytes, binary: false, seed, arrivedMs: 1_790_000_000_000 });
+  if (command.kind === 'reply') command.frames.forEach(show);
+  if (command.kind === 'turn') {
+    const out = {
+      frame: (/** @type {Uint8Array} */ all, /** @type {number} */ length) =>
+        show(all.subarray(0, length)),
+    };
+    const opening = conversation.begin(command.turn, out);
+    if (opening.kind === 'answer') opening.frames.forEach(show);
+    else {
+      const { encoder } = opening;
+      encoder.from('simulated');
+      script(encoder, (text) => {
+        const escaped = Buffer.from(JSON.stringify(text).slice(1, -1));
+        encoder.delta(0, 0, escaped, 0, escaped.length);
+      });
+    }
+  }
+  return ['```text', ...lines, '```'].join('\n');
+}
+
+const usage = { inputTokens: 9, cachedTokens: 0, outputTokens: 3, reasoningTokens: 0 };
+const create = { type: 'response.create', stream_id: 'a', model: 'demo', input: 'Say hello.' };
+
+/** @param {(head: readonly string[], rows: readonly (readonly unknown[])[]) => string} table */
+export function protocolParts(table) {
+  const code = (/** @type {string} */ text) => `\`${text}\``;
+  const list = (/** @type {readonly string[]} */ names) => names.map(code).join(', ');
+  return [
+    'What clients say and see on each path. Frames are text messages with one JSON object each.',
+    '## `/v1/responses`',
+    "OpenAI's Responses API in its WebSocket mode: the official SDKs speak it as it is. A lane (`stream_id`) runs one response at a time, in order; " +
+      'lanes run beside each other, and every event of a named lane says its `stream_id`. `previous_response_id` continues a response of the same connection: ' +
+      'with `store` (the default) any that is still remembered, with `store: false` the latest of each lane. What is remembered has a bound (`session.historyBytesMax`).',
+    '### What a client sends',
+    table(
+      ['event', 'fields', 'what it does'],
+      client.responsesClientEvents.map((each) => [code(each.type), list(each.fields), each.text]),
+    ),
+    '### Fields of `response.create`',
+    'Used: for the request. Echoed: said back in the response object. Any other field is tolerated and has no effect.',
+    table(
+      ['field', 'use', 'meaning'],
+      client.responsesCreateFields.map((each) => [code(each.name), each.use, each.text]),
+    ),
+    '### What a client gets',
+    table(
+      ['event', 'fields', 'when'],
+      server.responsesServerEvents.map((each) => [code(each.type), list(each.fields), each.text]),
+    ),
+    '### An answer',
+    'The response objects are shortened.',
+    transcript('responses', create, (encoder, say) => {
+      say('Hello');
+      say(', "world".');
+      encoder.usage(usage);
+      encoder.finish('stop');
+    }),
+    '### An answer that its upstream broke off',
+    transcript('responses', { ...create, stream_id: undefined }, (encoder, say) => {
+      say('Hel');
+      encoder.fail(new MillraceError('MILLRACE_UPSTREAM_TRUNCATED', { upstream: 'simulated' }));
+    }),
+    '### A refused request',
+    'Codes and statuses stand in [ERRORS.md](ERRORS.md). `param` is the path of the field. Where waiting helps, `error.headers` says how long, as HTTP would.',
+    transcript('responses', { ...create, temperature: 9 }, () => {}),
+    '## `/chat`',
+    "The guide's chat: one conversation for each connection, remembered up to `session.historyBytesMax`, the oldest exchanges go first.",
+    table(
+      ['from', 'frame', 'meaning'],
+      chatFrames.map((each) => [each.from, code(each.shape), each.text]),
+    ),
+    transcript('chat', { message: 'Say hello.' }, (encoder, say) => {
+      say('Hello');
+      say('!');
+      encoder.usage(usage);
+      encoder.finish('stop');
+    }),
+  ];
+}
