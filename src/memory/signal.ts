@@ -74,7 +74,6 @@ export function createPump(parts: PumpParts): Pump {
     ring() {
       if (state !== 'asleep') return;
       parts.consumer.wake();
-      idle = 0;
       turn();
     },
     stop() {

@@ -119,6 +119,7 @@ class BlockSlab implements Slab {
   #search(from: number, to: number, count: number, owner: number): number {
     let got = 0;
     for (let at = from; at < to; at++) {
+      // A run begins only where it can end, so none is left over at the end of the loop.
       if (got === 0 && at + count > to) return -1;
       if (this.#atomics.compareExchange(this.#words, this.#owners + at, 0, owner) === 0) {
         got += 1;
@@ -128,7 +129,6 @@ class BlockSlab implements Slab {
         got = 0;
       }
     }
-    this.#drop(to - got, to);
     return -1;
   }
 

@@ -242,10 +242,28 @@ function successor(reclaimers: 1 | 2) {
   };
 }
 
+/** A late release of the former worker and one of the next, of two streams that run. */
+function twoRelease({ allocateUpstreamTable, openUpstreamTable }: typeof upstreamTable): Program {
+  const shared = allocateUpstreamTable(1, 1);
+  openUpstreamTable(shared, trackedAtomics).setShare(0, 0, 1, 2);
+  const release: Program['sides'][number] = (world) =>
+    openUpstreamTable(shared, world.atomics).release(0, 0, true);
+  return {
+    memory: [new Int32Array(shared)],
+    sides: [release, release],
+    atEnd: () => {
+      const table = openUpstreamTable(shared, trackedAtomics);
+      assert.equal(table.inFlight(0), 0, 'streams running');
+      assert.equal(table.share(0, 0, 3), 2, 'streams succeeded');
+    },
+  };
+}
+
 const tables: Subject<typeof upstreamTable> = {
   path: 'src/memory/upstream-table.js',
   programs: {
     'a worker dies': successor(1),
+    'two release': twoRelease,
     ...(process.env['SLOW'] ? { 'a worker dies, two clear up': successor(2) } : {}),
   },
   faults: [
@@ -255,6 +273,13 @@ const tables: Subject<typeof upstreamTable> = {
       from: 'this.#atomics.sub(this.#words, row + word, left[index]);',
       to: 'this.#atomics.store(this.#words, row + word, 0);',
       why: /streams/,
+    },
+    {
+      name: 'takes a lost swap for a release',
+      program: 'two release',
+      from: 'if (before === seen)',
+      to: 'if (before !== seen)',
+      why: /streams running/,
     },
     {
       name: 'zeroes without winning the generation',

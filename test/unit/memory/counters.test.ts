@@ -22,6 +22,17 @@ test('each row counts for itself, on cache lines of its own', () => {
   for (const row of [-1, 2]) assert.throws(() => openCounters(shared, row, size), Bug);
 });
 
+test('a table may be empty, a row may lie at the very end, and sizes below 0 are bugs', () => {
+  assert.equal(allocateCounters(0, 8).byteLength, 0);
+  assert.equal(allocateCounters(8, 0).byteLength, 0);
+  const shared = allocateCounters(2, 8);
+  openCounters(shared, 1, 8).add(7);
+  assert.equal(readCounters(shared, 1, 8)[7], 1);
+  assert.throws(() => openCounters(shared, 1, 9), Bug);
+  assert.throws(() => allocateCounters(-1, 1), Bug);
+  assert.throws(() => allocateCounters(1, -1), Bug);
+});
+
 test('what is read is a copy', () => {
   const shared = allocateCounters(1, 2);
   const block = openCounters(shared, 0, 2);

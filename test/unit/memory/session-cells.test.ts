@@ -20,7 +20,21 @@ test('a slot belongs to the generation that was opened last, and to nobody after
   assert.equal(cells.holds(1, 2 ** 32 - 1), false);
   for (const slot of [-1, 2]) assert.throws(() => cells.credit(slot), Bug);
   assert.throws(() => cells.open(0, 0, 1), Bug);
-  assert.throws(() => cells.open(0, 1, 2 ** 30 + 1), Bug);
+  for (const wrong of [-1, 2 ** 30 + 1]) assert.throws(() => cells.open(0, 1, wrong), Bug);
+});
+
+test('a table may be empty, but not of a negative or broken size', () => {
+  assert.equal(openSessionCells(allocateSessionCells(0)).sessionsMax, 0);
+  for (const wrong of [-1, 1.5]) assert.throws(() => allocateSessionCells(wrong), Bug);
+});
+
+test('a session may start with no credit, with one byte, and with 2^30', () => {
+  const cells = openSessionCells(allocateSessionCells(1));
+  for (const credit of [0, 1, 2 ** 30]) {
+    cells.open(0, 1, credit);
+    assert.equal(cells.credit(0), credit);
+    assert.equal(cells.await(0), credit > 0);
+  }
 });
 
 test('credit is what was opened less what was spent, and may go below zero by a frame', () => {

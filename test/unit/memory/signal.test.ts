@@ -125,6 +125,43 @@ test('after stop there are no turns and bells are ignored', () => {
   assert.deepEqual(seen(), { drains: 1, handled: 1, rings: 1, turns: 0 });
 });
 
+test('a bell while the first turn is due changes nothing', () => {
+  const { pump, seen, turn } = scene(0, 1);
+  pump.ring();
+  assert.deepEqual(seen(), { drains: 0, handled: 0, rings: 0, turns: 1 });
+  turn();
+  assert.deepEqual(seen(), { drains: 1, handled: 1, rings: 0, turns: 0 });
+});
+
+test('a bell that brings no record wakes it all the same, for turnsMax idle turns', () => {
+  const { put, pump, seen, turn } = scene(2);
+  for (let time = 1; time <= 2; time++) {
+    pump.ring();
+    assert.equal(seen().turns, 1);
+    turn();
+    assert.equal(seen().turns, 0, 'asleep after two idle turns');
+    assert.equal(seen().drains, 2 * time);
+  }
+  pump.ring();
+  put();
+  assert.equal(seen().rings, 0, 'awake: no bell needed');
+});
+
+test('a drain that stops its pump and throws does not start it again', () => {
+  const tasks: (() => void)[] = [];
+  const pump = createPump({
+    consumer: { sleep: () => true, wake() {} },
+    turnsMax: 2,
+    soon: (task) => tasks.push(task),
+    drain() {
+      pump.stop();
+      throw new Error('on purpose');
+    },
+  });
+  assert.throws(() => pump.ring(), /on purpose/);
+  assert.equal(tasks.length, 0);
+});
+
 test('a drain may stop its own pump', () => {
   let turns = 0;
   const pump = createPump({

@@ -19,6 +19,7 @@ test('a slab has whole blocks, and none is legal', () => {
   }
   assert.equal(openSlab(allocateSlab(0)).claim(0, 1), undefined);
   assert.throws(() => openSlab(new SharedArrayBuffer(5000)), Bug);
+  assert.throws(() => allocateSlab(-1), Bug);
 });
 
 test('a claim takes the blocks its length needs, and a claim of nothing takes one', () => {
@@ -49,6 +50,33 @@ test('a hole too small is passed over, and one that fits is found behind the hin
   assert.equal(slab.taken(), 2);
   slab.free(tickets[1]);
   assert.deepEqual(slab.claim(3 * block, 1), { block: 0, length: 3 * block });
+});
+
+test('a hole around the place where the search begins is found', () => {
+  const slab = openSlab(allocateSlab(4 * block));
+  slab.claim(block, 1);
+  slab.free(slab.claim(block, 1) ?? assert.fail('full'));
+  assert.deepEqual(slab.claim(3 * block, 1), { block: 1, length: 3 * block });
+});
+
+test('freed blocks rest until the others were used', () => {
+  const slab = openSlab(allocateSlab(3 * block));
+  const blocks = Array.from({ length: 4 }, () => {
+    const ticket = slab.claim(block, 1) ?? assert.fail('full');
+    slab.free(ticket);
+    return ticket.block;
+  });
+  assert.deepEqual(blocks, [0, 1, 2, 0]);
+});
+
+test('a ticket of nothing is freed once too, and a swept ticket not at all', () => {
+  const slab = openSlab(allocateSlab(3 * block));
+  const nothing = slab.claim(0, 1) ?? assert.fail('full');
+  slab.free(nothing);
+  assert.throws(() => slab.free(nothing), Bug);
+  const swept = [slab.claim(0, 1), slab.claim(5, 1)];
+  assert.equal(slab.sweep(1), 2);
+  for (const ticket of swept) assert.throws(() => slab.free(ticket ?? assert.fail('full')), Bug);
 });
 
 test('freeing twice, a foreign ticket, and a ticket outside are bugs', () => {

@@ -41,6 +41,8 @@ test('rows outside are bugs, and a table may be empty', () => {
   }
   assert.throws(() => openUpstreamTable(new SharedArrayBuffer(128)), Bug);
   assert.equal(openUpstreamTable(allocateUpstreamTable(0, 0)).upstreamsMax, 0);
+  assert.throws(() => allocateUpstreamTable(-1, 1), Bug);
+  assert.throws(() => allocateUpstreamTable(1, -1), Bug);
 });
 
 test('the epoch grows by bumps, the cursor by turns, over 2^32', () => {
@@ -61,6 +63,7 @@ test('words are swapped only from what was expected, and added to', () => {
   assert.equal(table.compareAndSet(0, UpstreamWord.cooldownUntil, 2 ** 32 - 1, 0), true);
   assert.equal(table.add(0, UpstreamWord.failuresInRow, 1), 1);
   assert.equal(table.add(0, UpstreamWord.failuresInRow, 2), 3);
+  assert.equal(table.get(0, UpstreamWord.failuresInRow), 3);
 });
 
 test('a release without an acquire counts its outcome, and no stream below zero', () => {
@@ -79,12 +82,15 @@ test('a dead worker is taken out once, and only its own generation', () => {
     table.acquire(0, worker);
     table.acquire(1, worker);
   }
+  assert.equal(table.share(1, 0, ShareWord.started), 1);
+  assert.throws(() => table.reclaim(0, 0), Bug);
   assert.equal(table.reclaim(0, 9), false);
   assert.equal(table.inFlight(0), 2);
   assert.equal(table.reclaim(0, 10), true);
   assert.equal(table.reclaim(0, 10), false);
   assert.deepEqual([table.inFlight(0), table.inFlight(1)], [1, 1]);
   assert.equal(table.share(0, 0, ShareWord.started), 0);
+  assert.equal(table.share(0, 0, ShareWord.generation), 0);
   table.claim(0, 12);
   table.acquire(0, 0);
   assert.equal(table.reclaim(0, 10), false);
