@@ -63,7 +63,7 @@ async function judge(
 }
 
 async function silence(one: FrameCase, client: RawClient): Promise<string[]> {
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await new Promise((resolve) => setTimeout(resolve, 300)); // nothing may come
   const quiet = !client.ended && client.frames.length === 0;
   client.reset();
   return quiet ? [] : [`${one.name}: not silent`];

@@ -59,7 +59,7 @@ describe('patience with a peer', { concurrency: true }, () => {
       let most = 0;
       for (let i = 0; i < 20 && connection.open; i++) {
         client.write(pings);
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await new Promise((resolve) => setTimeout(resolve, 20)); // pongs must not pile up
         most = Math.max(most, connection.buffered() - before);
       }
       await until(() => served.closes.length === 1, 'the close');

@@ -221,53 +221,6 @@ describe('content', () => {
     assert.deepEqual(run(body).sink.trace, { steps: [text('a')], usage: undefined, end: 'stop' });
   });
 
-  test('in a line that begins with a blank is none, as in any event stream', () => {
-    const body = ` ${eventsOf(chunkOf({ content: 'a' }), chunkOf({ content: 'b' }, 'stop'))}`;
-    assert.deepEqual(run(body).sink.trace, { steps: [text('b')], usage: undefined, end: 'stop' });
-  });
-
-  test('keeps code points of every length whole, split at any byte', () => {
-    const points = [
-      0x20, 0x7e, 0x80, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xfffd, 0xffff, 0x10000, 0x10ffff, 0x200d,
-    ];
-    const words = points.map((point) => String.fromCodePoint(point));
-    const body = bytesOf(
-      eventsOf(...[...words, words.join('')].map((content) => chunkOf({ content })), stop),
-    );
-    for (let at = 0; at <= body.length; at++) {
-      const { sink } = decode([body.subarray(0, at), body.subarray(at)]);
-      assert.deepEqual(sink.steps, [text(words.join('').repeat(2))]);
-    }
-  });
-
-  test('under names that reach for prototypes is nothing', () => {
-    const body =
-      'data: {"__proto__":{"error":"x","choices":[]},"constructor":{"prototype":{"error":"x"}},' +
-      '"choices":[{"index":0,"delta":{"__proto__":{"content":"bad"},"content":"a"},"finish_reason":"stop"}]}\n\n';
-    assert.deepEqual(run(body).sink.trace, { steps: [text('a')], usage: undefined, end: 'stop' });
-    const whole =
-      '{"__proto__":{"error":"x"},"choices":[{"message":{"__proto__":{"content":"bad"},"content":"a"},"finish_reason":"stop"}]}';
-    assert.deepEqual(run(whole).sink.trace, { steps: [text('a')], usage: undefined, end: 'stop' });
-    assert.ok(!('error' in {}) && !('content' in {}));
-  });
-
-  test('nested beyond measure is refused, not thrown', () => {
-    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
-    const fragment = `{"index":0,"id":"a","function":{"name":"f","arguments":${deep}}}`;
-    for (const body of [
-      `data: {"choices":[{"index":0,"delta":{"tool_calls":[${fragment}]}}]}\n\n`,
-      `data: {"choices":[{"index":0,"delta":{"content":${deep}}}]}\n\n`,
-      `data: {"error":{"detail":${deep}}}\n\n`,
-      `data: {"object":"error","detail":${deep}}\n\n`,
-      `data: ${deep}\n\n`,
-      deep,
-    ])
-      assert.match(
-        decode([bytesOf(body)]).sink.end ?? '',
-        /^MILLRACE_UPSTREAM_(MALFORMED|ERROR|TRUNCATED)$/,
-      );
-  });
-
   const wrong: Record<string, unknown> = {
     'choices that are no list': { choices: {} },
     'a choice that is no object': { choices: ['a'] },
@@ -408,10 +361,6 @@ describe('a tool call', () => {
     'with the id of another gets one of its own': [
       [begin(0, 'a', 'f', '{}'), begin(1, 'a', 'f', '[]')],
       [tool(0, 'a'), args('{}'), tool(1, 'a_1'), args('[]', 1)],
-    ],
-    'with the id of two others gets one of its own too': [
-      [begin(0, 'a_2', 'f'), begin(1, 'a', 'f'), begin(2, 'a', 'f')],
-      [tool(0, 'a_2'), tool(1, 'a'), tool(2, 'a_3')],
     ],
     'without an id gets one': [
       [begin(0, undefined, 'f', '{}')],
@@ -609,16 +558,6 @@ describe('an error inside the stream', () => {
       }),
       'MILLRACE_UPSTREAM_ERROR',
       /pay/,
-    ],
-    'a request that is too long': [
-      eventsOf({ error: { message: 'too long', code: 'context_length_exceeded' } }),
-      'MILLRACE_UPSTREAM_REJECTED',
-      /too long/,
-    ],
-    'a request that is wrong by its type alone': [
-      eventsOf({ error: { message: 'bad', type: 'invalid_request_error' } }),
-      'MILLRACE_UPSTREAM_REJECTED',
-      /bad/,
     ],
     'a request that is wrong': [
       eventsOf({

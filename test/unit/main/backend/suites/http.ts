@@ -92,7 +92,7 @@ export function http(implementation: Implementation): void {
     const client = await RawClient.connect(served.port);
     client.socket.pause();
     client.write('GET /big HTTP/1.1\r\nHost: x\r\n\r\n');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, 100)); // nothing is read, nothing may be lost
     client.socket.resume();
     const whole = () => client.bytes.length >= big.length && client.text.includes('\r\n\r\n');
     await until(whole, '20 MB');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { createWsBackend } from '../../../../../src/main/backend/ws.ts';
 import { MillraceError } from '../../../../../src/errors.ts';
+import { createWsBackend } from '../../../../../src/main/backend/ws.ts';
 import { type Implementation, serve, silent } from '../../../../support/backend/serve.ts';
 import { open } from '../../../../support/client.ts';
 import { until } from '../../../../support/until.ts';
