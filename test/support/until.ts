@@ -3,10 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 const STEP_MS = 5;
 
-/** Resolves as soon as `condition` is truthy; after `ms` it fails and says what it waited for. */
+/** Resolves as soon as `condition` (or what it promises) is truthy; after `ms` it fails and says what it waited for. */
 export async function until(condition: () => unknown, what: string, ms = 5000): Promise<void> {
   const deadline = performance.now() + ms;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`waited ${ms} ms for: ${what}`);
     await pause(STEP_MS);
   }
