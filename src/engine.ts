@@ -217,13 +217,8 @@ function assemble(options: Options, workers: number, log: Log) {
       },
     },
   });
-  const deliver = new Deliver(
-    sessions,
-    requests,
-    slab,
-    counts,
-    deliverEvents(() => server),
-  );
+  const delivered = deliverEvents(() => server);
+  const deliver = new Deliver(sessions, requests, slab, counts, delivered);
   const admit = new Admit(options, dialects, requests, crew.links, unlimited, counts, {
     end: (session, error) => server.end(session, error),
   });
