@@ -32,17 +32,17 @@ interface Detail {
 export class ResponsesConversation implements Conversation {
   readonly #bounds: DialectBounds;
   readonly #models: ModelList;
-  readonly #history: History;
-  readonly #lanes = new Set<string>();
+  /** Both come with the first use: most sessions of a busy server are idle. */
+  #history: History | undefined;
+  #lanes: Set<string> | undefined;
 
   constructor(bounds: DialectBounds, models: ModelList) {
     this.#bounds = bounds;
     this.#models = models;
-    this.#history = new History(bounds.historyBytesMax);
   }
 
   get heldBytes(): number {
-    return this.#history.heldBytes;
+    return this.#history?.heldBytes ?? 0;
   }
 
   decode(message: ClientMessage): Command {
@@ -67,11 +67,11 @@ export class ResponsesConversation implements Conversation {
   begin(turn: Turn, out: FrameSink): Opening {
     const { request, createdAt } = turn.detail as Detail;
     const before =
-      request.previousId === undefined ? undefined : this.#history.find(request.previousId);
+      request.previousId === undefined ? undefined : this.#history?.find(request.previousId);
     const past = History.messages(before);
     const error = this.#uncontinued(request, before, past);
     if (error !== undefined) {
-      if (before !== undefined) this.#history.evict(before);
+      if (before !== undefined) this.#history?.evict(before);
       return { kind: 'answer', frames: [errorFrame(error, turn.lane)] };
     }
     const facts: ResponseFacts = {
@@ -94,14 +94,19 @@ export class ResponsesConversation implements Conversation {
 
   #create(event: Fields, lane: string, message: ClientMessage): Command {
     const request = readCreate(event, this.#models);
-    if (lane !== '' && !this.#lanes.has(lane)) {
-      const max = this.#bounds.lanesMax;
-      if (this.#lanes.size >= max) throw new MillraceError('MILLRACE_LANES_EXHAUSTED', { max });
-      this.#lanes.add(lane);
-    }
+    if (lane !== '') this.#name(lane);
     const detail: Detail = { request, createdAt: Math.floor(message.arrivedMs / 1000) };
     const responseId = formatId('resp_', message.seed);
     return { kind: 'turn', turn: { lane, model: request.settings.model, responseId, detail } };
+  }
+
+  /** Lanes are counted over the session's whole life: an ended one still has what can be continued. */
+  #name(lane: string): void {
+    this.#lanes ??= new Set();
+    if (this.#lanes.has(lane)) return;
+    const max = this.#bounds.lanesMax;
+    if (this.#lanes.size >= max) throw new MillraceError('MILLRACE_LANES_EXHAUSTED', { max });
+    this.#lanes.add(lane);
   }
 
   /** Why a turn cannot begin: what it continues is unknown, or it answers calls that nobody made. */
@@ -122,10 +127,11 @@ export class ResponsesConversation implements Conversation {
       remember: (output) => {
         const messages = output === undefined ? request.input : [...request.input, output];
         const { store } = request;
+        this.#history ??= new History(this.#bounds.historyBytesMax);
         this.#history.remember(turn.lane, { id: turn.responseId, before, messages, store });
       },
       failed: () => {
-        if (before !== undefined) this.#history.evict(before);
+        if (before !== undefined) this.#history?.evict(before);
       },
     };
   }

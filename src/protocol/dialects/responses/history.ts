@@ -12,7 +12,7 @@ import { must } from '../../../must.ts';
 import type { Message } from '../../request.ts';
 
 /** Counted for every turn and every message beside their text: objects are not free. */
-const TURN_BYTES = 128;
+const TURN_BYTES = 384;
 const MESSAGE_BYTES = 64;
 
 export interface PastTurn {
