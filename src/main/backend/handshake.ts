@@ -15,6 +15,7 @@ export function requestKind(head: RequestHead, headers: HeaderList): RequestKind
   if (headers.malformed) return invalid('a header has no name');
   if (headers.bytes > HEAD_BYTES_MAX) return invalid('the headers are too large');
   if (head.hosts !== 1) return invalid('Host must be sent once');
+  if (!/^[A-Z-]{1,24}$/.test(head.method)) return invalid('the method is not one');
   if (!hasToken(head.header('upgrade'), 'websocket')) return ambiguousLength(head) ?? 'http';
   if (head.method !== 'GET') return invalid('the method must be GET');
   if (!hasToken(head.header('connection'), 'upgrade')) return invalid('Connection must be Upgrade');
@@ -46,12 +47,15 @@ function hasBody(head: RequestHead): boolean {
   );
 }
 
-/** Two lengths, or a length and chunks: proxies disagree about where such a request ends (RFC 9112 section 6.3). */
+/** Two lengths, a length and chunks, or a coding that is not chunks: proxies disagree about where such a request ends (RFC 9112 section 6.3). */
 function ambiguousLength(head: RequestHead): MillraceError | undefined {
+  const coding = head.header('transfer-encoding');
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+    return invalid('Transfer-Encoding must be chunked');
   const length = head.header('content-length');
   if (length === undefined) return undefined;
   if (!/^\d{1,15}$/.test(length)) return invalid('Content-Length must be one number');
-  if (head.header('transfer-encoding') !== undefined)
+  if (coding !== undefined)
     return invalid('Content-Length and Transfer-Encoding exclude one another');
   return undefined;
 }

@@ -9,12 +9,17 @@ import type { UwsRequest, UwsResponse } from './uws-module.ts';
 /** A response the core may take away at any time: then it must not be touched again. */
 class Exchange {
   readonly res: UwsResponse;
+  /** Answered, or about to be. */
   done = false;
+  gone = false;
+  /** The connection ends with this answer. */
+  last = false;
 
   constructor(res: UwsResponse) {
     this.res = res;
     res.onAborted(() => {
       this.done = true;
+      this.gone = true;
     });
   }
 }
@@ -74,6 +79,8 @@ export function uwsRequests(
     const bodiless = head.method === 'HEAD';
     if (Number(head.header('content-length') ?? 0) > bodyBytesMax)
       return answer(exchange, tooLarge(bodyBytesMax), bodiless);
+    // The core is lenient about where chunks end: what follows them is not taken for another request.
+    exchange.last = head.header('transfer-encoding') !== undefined;
     const chunks: Uint8Array[] = [];
     let bytes = 0;
     exchange.res.onData((chunk, last) => {
@@ -147,13 +154,23 @@ function accept(
   else upgrade();
 }
 
-/** Answers once; a body goes out as the peer takes it. Safe after the peer has left. */
+/**
+ * Answers once. Safe after the peer has left. The last answer of a connection waits for a turn: the core goes on with the next request of the same
+ * packet although it was told to close, but drops a connection whose request is still open then.
+ */
 function answer(exchange: Exchange, reply: HttpReply, bodiless: boolean): void {
   if (exchange.done) return;
   exchange.done = true;
-  const { res } = exchange;
+  if (!exchange.last && !isLast(reply)) write(exchange.res, reply, bodiless, false);
+  else
+    setImmediate(() => {
+      if (!exchange.gone) write(exchange.res, reply, bodiless, true);
+    });
+}
+
+/** A body goes out as the peer takes it. */
+function write(res: UwsResponse, reply: HttpReply, bodiless: boolean, last: boolean): void {
   const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
-  const last = isLast(reply);
   res.cork(() => {
     res.writeStatus(`${reply.status} ${STATUS_CODES[reply.status] ?? 'Status'}`);
     for (const [name, value] of Object.entries(reply.headers))

@@ -220,7 +220,9 @@ function inspect(request: IncomingMessage): { head: RequestHead; kind: RequestKi
     address: addressText(request.socket.remoteAddress ?? ''),
   };
   const kind = requestKind(head, headers);
-  return { head, kind: kind === 'upgrade' && request.httpVersion !== '1.1' ? oldHttp : kind };
+  const least = kind === 'upgrade' ? 1 : 0;
+  const known = request.httpVersionMajor === 1 && request.httpVersionMinor >= least;
+  return { head, kind: known || kind instanceof MillraceError ? kind : oldHttp };
 }
 
 /** An answer where node:http has already let go of the socket. Ends it. */

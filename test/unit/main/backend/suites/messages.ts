@@ -92,6 +92,21 @@ export function messages(implementation: Implementation): void {
     assert.deepEqual(served.messages, []);
   });
 
+  it('tells which rule a peer broke', async (t) => {
+    const served = await serve(t, implementation);
+    for (const bad of [
+      frame({ opcode: 3 }),
+      frame({ opcode: opcode.ping, payload: 'x'.repeat(126) }),
+    ]) {
+      const client = await RawClient.open(served.port);
+      client.write(bad);
+      await until(() => served.closes.length === 1, 'the close');
+      // The old core does not name this one.
+      assert.equal(served.closes.pop()?.code, implementation.modern ? 1002 : 1006);
+      client.reset();
+    }
+  });
+
   it('takes text that is cut inside a code point between fragments', async (t) => {
     const served = await serve(t, implementation);
     const client = await RawClient.open(served.port);
