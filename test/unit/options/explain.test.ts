@@ -82,6 +82,38 @@ for (const row of rows.filter((r) => r.kind === 'choice')) {
   });
 }
 
+test('texts are taken at their bounds and refused beyond', () => {
+  const at = (path: string, value: unknown) => {
+    const row = rows.find((each) => each.path === path);
+    assert.ok(row, path);
+    return check(row, value) === 'accepted';
+  };
+  const cases: [path: string, good: unknown[], bad: unknown[]][] = [
+    ['upstreams[].name', ['a', 'A.b_c-9', 'x'.repeat(64)], ['', 'x'.repeat(65), 'a b', 'ä', 'a/b']],
+    ['upstreams[].url', ['http://a', 'https://a/v1'], ['', 'a', 'ftp://a', 'ws://a', '//a']],
+    ['upstreams[].healthPath', ['/', '/x'], ['', 'x']],
+    ['upstreams[].models', [[], ['a']], [[''], 'a', [1]]],
+    ['admin.token', ['x'.repeat(8)], ['', 'x'.repeat(7)]],
+    ['server.host', ['::1', 'a'], ['']],
+    ['paths.chat', ['/', '/x'], ['', 'x']],
+    ['keys', [[], ['a']], [[''], 'a']],
+    ['server.page', [true, false], ['true', 1, null]],
+  ];
+  for (const [path, good, bad] of cases) {
+    for (const value of good) assert.ok(at(path, value), `${path} ${JSON.stringify(value)}`);
+    for (const value of bad) assert.ok(!at(path, value), `${path} ${JSON.stringify(value)}`);
+  }
+});
+
+test('64 upstreams are taken, 65 are not', () => {
+  const some = (n: number) =>
+    Array.from({ length: n }, (_, i) => ({ name: `u${i}`, url: 'http://a' }));
+  assert.equal(resolveOptions({ code: { upstreams: some(64) } }).options.upstreams.length, 64);
+  assert.throws(() => resolveOptions({ code: { upstreams: some(65) } }), {
+    message: 'upstreams must be a list of at most 64 entries, got a list (hidden) (code)',
+  });
+});
+
 test('a default is a value that its own option accepts', () => {
   for (const row of rows) {
     if (row.fallback !== undefined) assert.equal(check(row, row.fallback), 'accepted', row.path);

@@ -1,0 +1,109 @@
+/** Goal: whatever somebody writes, options are resolved or refused in our words, and no secret comes back. Method: fast-check. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { MillraceError } from '../../../src/errors.ts';
+import { explain } from '../../../src/options/explain.ts';
+import { resolveOptions, type Sources } from '../../../src/options/resolve.ts';
+import { seeded } from '../../support/seed.ts';
+
+const { seed } = seeded('options');
+const SECRET = 'sk-never-show-this';
+
+const keys = [...new Set(explain().flatMap(({ path }) => path.split(/\.|\[\]\.?/)))].filter(
+  (key) => key !== '',
+);
+const key = fc.oneof(
+  fc.constantFrom(...keys),
+  fc.string({ maxLength: 8 }),
+  fc.constant('__proto__'),
+);
+const value = fc.oneof(
+  fc.constantFrom(
+    SECRET,
+    `http://u:${SECRET}@h/`,
+    '',
+    '/',
+    'http://a/v1',
+    null,
+    true,
+    -1,
+    1e9,
+    0.5,
+  ),
+  fc.integer(),
+  fc.double(),
+);
+const tree = fc.letrec((tie) => ({
+  node: fc.oneof(
+    { maxDepth: 4, depthSize: 'small' },
+    value,
+    fc.array(tie('node'), { maxLength: 3 }),
+    fc.dictionary(key, tie('node'), { maxKeys: 4 }),
+  ),
+})).node;
+
+function outcome(sources: Sources): string {
+  try {
+    resolveOptions(sources);
+    return '';
+  } catch (error) {
+    assert.ok(error instanceof MillraceError, `not ours: ${String(error)}`);
+    assert.ok(error.message.length > 0);
+    return error.message;
+  }
+}
+
+test('any object in code is resolved or refused with a MillraceError that shows no secret', () => {
+  fc.assert(
+    fc.property(fc.dictionary(key, tree, { maxKeys: 4 }), (code) => {
+      const message = outcome({ code });
+      // A text in a place that is no secret may be shown.
+      for (const secret of ['keys', 'apiKey', 'token']) {
+        const line = new RegExp(`^[^\\n]*\\b${secret}\\b[^\\n]*${SECRET}`, 'm');
+        assert.doesNotMatch(message, line);
+      }
+      assert.ok(!message.includes(`:${SECRET}@`), message);
+    }),
+    { seed, numRuns: process.env.SLOW ? 20_000 : 400 },
+  );
+});
+
+test('any text in any environment name is resolved or refused with a MillraceError', () => {
+  const names = explain().flatMap(({ env }) => env ?? []);
+  const env = fc.dictionary(
+    fc.oneof(
+      fc.constantFrom(...names),
+      fc.string().map((text) => `MILLRACE_${text}`),
+    ),
+    fc.oneof(fc.string(), fc.json(), fc.integer().map(String)),
+    { maxKeys: 4 },
+  );
+  fc.assert(
+    fc.property(env, (said) => void outcome({ env: said })),
+    { seed, numRuns: process.env.SLOW ? 20_000 : 400 },
+  );
+});
+
+test('a resolved object resolves to itself, from any valid integers', () => {
+  const rows = explain().filter(({ path, kind }) => kind === 'integer' && !path.includes('['));
+  const chosen = fc.tuple(
+    ...rows.map(({ minimum = 0, maximum = 0 }) => fc.integer({ min: minimum, max: maximum })),
+  );
+  fc.assert(
+    fc.property(chosen, (numbers) => {
+      const flags = Object.fromEntries(rows.map(({ path }, at) => [path, numbers[at]]));
+      // Only powers of two.
+      flags['memory.ringBytes'] = 65_536;
+      const { options } = resolveOptions({ flags });
+      assert.deepEqual(resolveOptions({ code: options }).options, options);
+      for (const [at, { path }] of rows.entries()) {
+        if (path === 'memory.ringBytes') continue;
+        const [group, name] = path.split('.');
+        const found = (options as unknown as Record<string, Record<string, unknown>>)[group][name];
+        assert.equal(found, numbers[at], path);
+      }
+    }),
+    { seed, numRuns: 50 },
+  );
+});
