@@ -1,5 +1,6 @@
 /**
- * What one 64-byte record costs each side of a ring, both in one thread, in batches: CPU time, median of several rounds.
+ * What one 64-byte record costs each side of a ring, both in one thread, in batches of half a ring: CPU time, median of
+ * several rounds.
  * Run: node dist/bench/micro/memory/ring.js [payload bytes] [records a batch]
  */
 import type { RecordHeader } from '../../../src/memory/contract.ts';
@@ -7,7 +8,7 @@ import { Kind } from '../../../src/memory/layout.ts';
 import { allocateRing, ringConsumer, ringProducer } from '../../../src/memory/ring.ts';
 
 const payloadBytes = Number(process.argv[2] ?? 64);
-const batch = Number(process.argv[3] ?? 128);
+const batch = Number(process.argv[3] ?? Math.floor(2 ** 19 / (payloadBytes + 40)));
 const recordsPerRound = 1_000_000;
 const rounds = 9;
 
@@ -33,19 +34,26 @@ function each(record: RecordHeader, view: Uint8Array): void {
   seen += record.sequence + view.length;
 }
 
-/** Nanoseconds a record, for both sides. */
+/** CPU microseconds of the process so far: other programs on the machine do not count. */
+function cpuMicros(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+/** CPU nanoseconds a record, for both sides. */
 function round(put: () => boolean): { write: number; read: number } {
-  let writing = 0n;
-  let reading = 0n;
-  for (let done = 0; done < recordsPerRound; done += batch) {
-    const start = process.hrtime.bigint();
+  let writing = 0;
+  let reading = 0;
+  let done = 0;
+  for (; done < recordsPerRound; done += batch) {
+    const start = cpuMicros();
     for (let i = 0; i < batch; i++) if (!put()) throw new Error('the ring is too small');
-    const between = process.hrtime.bigint();
+    const between = cpuMicros();
     consumer.drain(batch, each);
-    reading += process.hrtime.bigint() - between;
+    reading += cpuMicros() - between;
     writing += between - start;
   }
-  return { write: Number(writing) / recordsPerRound, read: Number(reading) / recordsPerRound };
+  return { write: (writing * 1000) / done, read: (reading * 1000) / done };
 }
 
 function byWrite(): boolean {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { RecordHeader, RingConsumer, RingProducer } from '../../../src/memory/contract.ts';
-import { Kind } from '../../../src/memory/layout.ts';
+import { Kind, RING_CONTROL_BYTES, RingWord, Word } from '../../../src/memory/layout.ts';
 import { allocateRing, ringConsumer, ringProducer } from '../../../src/memory/ring.ts';
 import { Bug } from '../../../src/must.ts';
 import { runs } from '../../support/runs.ts';
@@ -114,6 +114,9 @@ test('a reservation may be used in part, for nothing, or not at all', () => {
 
 test('a commit of more than was reserved, or of nothing reserved, is a bug', () => {
   const { producer } = pair(256);
+  producer.reserve(0);
+  assert.throws(() => producer.reserve(0), Bug);
+  producer.abandon();
   producer.reserve(8);
   assert.throws(() => producer.reserve(8), Bug);
   assert.throws(() => producer.commit(headerOf(0, 9)), Bug);
@@ -159,6 +162,8 @@ test('the bell rings once per sleep, only for a sleeper', () => {
   producer.write(headerOf(0, 1), bytes(1));
   assert.equal(bell.rings, 0, 'awake');
   assert.equal(consumer.sleep(), false, 'a record is there');
+  producer.write(headerOf(0, 1), bytes(1));
+  assert.equal(bell.rings, 0, 'still awake');
   drained(consumer);
   assert.equal(consumer.sleep(), true);
   producer.write(headerOf(1, 1), bytes(1));
@@ -216,17 +221,23 @@ test('a callback must not read the ring it is called from', () => {
   const { producer, consumer } = pair(256);
   producer.write(headerOf(0, 1), bytes(1));
   assert.throws(() => consumer.drain(1, () => drained(consumer)), Bug);
+  producer.write(headerOf(1, 1), bytes(1));
+  producer.write(headerOf(2, 1), bytes(1));
+  assert.throws(() => consumer.drain(1, () => consumer.take(1, () => {})), Bug);
+  assert.throws(() => consumer.drain(1, () => consumer.release()), Bug);
 });
 
-test('space comes back during a long drain, when a quarter was read', () => {
-  const { producer, consumer } = pair(256);
-  fill(producer);
-  let free = 0;
-  consumer.drain(3, (header) => {
-    if (header.sequence === 2) free = producer.free();
+for (const start of [0, 2 ** 31 - 80, 2 ** 32 - 80]) {
+  test(`a long drain gives space back whenever a quarter was read, from index ${start}`, () => {
+    const { shared, producer, consumer } = pair(256, start);
+    assert.equal(fill(producer), 6);
+    const tails: number[] = [];
+    consumer.drain(6, () => tails.push((new Int32Array(shared)[RingWord.tail] - start) | 0));
+    // Records of 40 bytes; a quarter is 64.
+    assert.deepEqual(tails, [0, 0, 80, 80, 160, 160]);
+    assert.equal((new Int32Array(shared)[RingWord.tail] - start) | 0, 240);
   });
-  assert.ok(free > 0, 'the first two records are given back before the third is handed out');
-});
+}
 
 test('drain of 0 records does nothing', () => {
   const { producer, consumer } = pair(256);
@@ -239,14 +250,18 @@ test('drain of 0 records does nothing', () => {
 });
 
 test('a record that cannot be is a bug, not a read outside', () => {
-  const { shared, producer, consumer } = pair(256);
-  producer.write(headerOf(0, 8), bytes(8));
-  new Int32Array(shared)[32] = 2 ** 20;
-  assert.throws(() => consumer.drain(1, () => {}), Bug);
-  const other = pair(256);
-  other.producer.write(headerOf(0, 8), bytes(8));
-  new Int32Array(other.shared)[32] = 60;
-  assert.throws(() => other.consumer.drain(1, () => {}), Bug);
+  // Longer than any, longer than the rest of the ring, longer than what was written, shorter than nothing.
+  for (const [capacity, length] of [
+    [1024, 257],
+    [256, 2 ** 20],
+    [1024, 250],
+    [256, -8],
+  ]) {
+    const { shared, producer, consumer } = pair(capacity);
+    for (let i = 0; i < 5; i++) producer.write(headerOf(i, 8), bytes(8));
+    new Int32Array(shared)[RING_CONTROL_BYTES / 4 + Word.length] = length;
+    assert.throws(() => consumer.drain(1, () => {}), Bug, `${length} bytes`);
+  }
 });
 
 type Command =
