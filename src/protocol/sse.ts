@@ -126,7 +126,6 @@ export class SseFramer {
   finish(): void {
     this.ready = false;
     if (this.oversize) return;
-    this.open(NONE);
     if (this.#lineEnd > 0) {
       const length = this.#lineEnd;
       this.#lineEnd = 0;
@@ -237,7 +236,6 @@ export class SseFramer {
     grown.set(this.#held.subarray(this.#dataStart, this.#dataEnd));
     this.#held = grown;
     this.#dataStart = 0;
-    this.#dataEnd = length;
     this.#heldEnd = length;
   }
 

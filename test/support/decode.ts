@@ -1,8 +1,10 @@
 /** Runs a body through the chat-completion provider. */
+import assert from 'node:assert/strict';
 import type { MillraceError } from '../../src/errors.ts';
+import { Delta } from '../../src/protocol/events.ts';
 import { openaiChat } from '../../src/protocol/providers/openai-chat.ts';
 import type { Decoder } from '../../src/protocol/provider.ts';
-import { TraceSink } from './trace.ts';
+import { type Step, TraceSink } from './trace.ts';
 
 export interface Decoded {
   readonly sink: TraceSink;
@@ -58,4 +60,24 @@ export function chunkOf(delta: object, finish: string | null = null): object {
     model: 'tiny',
     choices: [{ index: 0, delta, finish_reason: finish }],
   };
+}
+
+/** A chunk that ends an answer. */
+export const stop: object = chunkOf({}, 'stop');
+
+export function text(text: string): Step {
+  return { text, kind: Delta.text, part: 0 };
+}
+
+export function args(text: string, part = 0): Step {
+  return { text, kind: Delta.arguments, part };
+}
+
+/** Decodes a body whole, and byte by byte: both must say the same. */
+export function run(body: string, cause?: MillraceError): Decoded {
+  const settings = { eventBytesMax: 8192, ...(cause === undefined ? {} : { cause }) };
+  const whole = decode([bytesOf(body)], settings);
+  const pieces = Array.from(bytesOf(body), (byte) => Uint8Array.of(byte));
+  assert.deepEqual(decode(pieces, settings).sink.trace, whole.sink.trace);
+  return whole;
 }

@@ -21,3 +21,12 @@ export function asText(value: unknown): string | undefined {
 export function asCount(value: unknown): number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0;
 }
+
+/** JSON text of a parsed value; undefined where it is nested too deep to be written (JSON.parse reads deeper). */
+export function asJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
+}

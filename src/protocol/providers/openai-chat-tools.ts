@@ -3,7 +3,7 @@
  * first fragment. Seen besides: no index, one index for all parallel calls, ids repeated or empty in every fragment, the
  * same id for two calls, the name after the first arguments, whole calls in one chunk, arguments as an object.
  */
-import { asObject, asText, type JsonObject } from './json-value.ts';
+import { asJson, asObject, asText, type JsonObject } from './json-value.ts';
 
 const CALLS_MAX = 1024;
 const UNNAMED_LENGTH_MAX = 64 * 1024;
@@ -130,5 +130,5 @@ function argumentsOf(called: JsonObject): string | undefined {
   const value = called['arguments'];
   if (typeof value === 'string') return value;
   if (value === undefined || value === null) return '';
-  return typeof value === 'object' ? JSON.stringify(value) : undefined;
+  return typeof value === 'object' ? asJson(value) : undefined;
 }

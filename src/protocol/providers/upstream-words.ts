@@ -2,7 +2,7 @@
  * What an upstream says about its failure, made fit for our errors: one line, bounded, and without anything that looks like a key
  * (upstreams like to quote the key they refuse).
  */
-import { asArray, asObject, asText, type JsonObject } from './json-value.ts';
+import { asArray, asJson, asObject, asText, type JsonObject } from './json-value.ts';
 
 const REASON_LENGTH_MAX = 300;
 /** Looked at before cleaning, so that a long body costs no more than a short one. */
@@ -53,7 +53,7 @@ function wordsOfObject(error: JsonObject): UpstreamWords {
   const message =
     asText(error['message']) ??
     asText(detail) ??
-    (detail === undefined || detail === null ? '' : JSON.stringify(detail));
+    (detail === undefined || detail === null ? '' : (asJson(detail) ?? ''));
   const code = error['code'] ?? error['status'];
   const number = typeof code === 'string' ? Number(code) : code;
   return {

@@ -205,6 +205,20 @@ describe('the coalescer', () => {
     }
   });
 
+  test('has its whole scratch again in the next read', () => {
+    const read = [delta('b'.repeat(400)), delta('c'.repeat(400)), flush];
+    const calls = [delta('a'), flush, ...Array.from({ length: 100 }, () => read).flat()];
+    assert.equal(linesOf(calls).merged, 100);
+  });
+
+  test('copies no more than its scratch holds in one read', () => {
+    const calls = [...Array.from({ length: 100 }, () => delta('x'.repeat(1_000))), flush];
+    const { lines, merged } = linesOf(calls);
+    // 16 of 1000 bytes fit into 16 KiB; the others leave as they came.
+    assert.equal(merged, 15);
+    assert.equal(lines.length, 100 - 15 + 1);
+  });
+
   test('changes no sequence of calls but by merging neighbours', () => {
     const { seed } = seeded('coalesce');
     const text = fc.oneof(

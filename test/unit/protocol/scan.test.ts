@@ -44,6 +44,9 @@ describe('the scanner', () => {
     const scanner = learn(plain('a', ',"obfuscation":"xY7"'));
     const other = plain('b', ',"obfuscation":""').replace('17', '9007199254');
     assert.equal(match(scanner, other), 'b');
+    assert.equal(match(scanner, other.replace('9007199254', '123456789012345')), 'b');
+    for (const first of ['9', '10', '1909', '123456789012345'])
+      assert.equal(match(learn(plain('a').replace('17', first)), plain('b')), 'b', first);
     for (const clock of ['-1', '017', '1.5', '1e3', '"1"', '', '1234567890123456'])
       assert.equal(match(scanner, other.replace('9007199254', clock)), undefined, clock);
   });
@@ -100,6 +103,32 @@ describe('the scanner', () => {
   test('does not keep shapes above its limit', () => {
     assert.ok(!learn(plain('a', `,"x":"${'y'.repeat(3_900)}"`)).blank);
     assert.ok(learn(plain('a', `,"x":"${'y'.repeat(4_100)}"`)).blank);
+    assert.ok(!learn(plain('a'.repeat(5_000))).blank, 'the text itself does not count');
+  });
+
+  const shape = (n: number, text = 'a') => plain(text, `,"n":${n}`);
+  const teach = (scanner: ChunkScanner, n: number) => {
+    const bytes = bytesOf(shape(n));
+    scanner.learn(bytes, 0, bytes.length, { kind: 0, part: 0, field: 'content' });
+  };
+
+  test('keeps four shapes, and forgets the one that was not needed for longest', () => {
+    const scanner = new ChunkScanner();
+    for (let n = 1; n <= 5; n++) {
+      teach(scanner, n);
+      assert.equal(match(scanner, shape(n, 'b')), 'b');
+    }
+    assert.equal(match(scanner, shape(1)), undefined);
+    for (const n of [2, 3, 4, 5]) assert.equal(match(scanner, shape(n, 'b')), 'b');
+  });
+
+  test('gives up learning for a while when nothing matches what it learnt', () => {
+    const scanner = new ChunkScanner();
+    for (let n = 1; n <= 4; n++) teach(scanner, n);
+    for (let n = 5; n <= 260; n++) teach(scanner, n);
+    for (let n = 5; n <= 260; n++) assert.equal(match(scanner, shape(n)), undefined);
+    teach(scanner, 261);
+    assert.equal(match(scanner, shape(261, 'b')), 'b');
   });
 });
 

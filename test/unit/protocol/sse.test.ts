@@ -170,6 +170,33 @@ test('an event that lies whole in one read is a range of it, not a copy', () => 
   assert.notEqual(framer.bytes, read, 'several lines have to be joined somewhere');
 });
 
+test('is between events exactly where a new one would begin', () => {
+  const framer = new SseFramer(1024);
+  const betweenAfter = (text: string): boolean => {
+    framer.open(bytesOf(text));
+    let pos = 0;
+    while (pos < text.length) pos = framer.next(pos);
+    framer.close();
+    return framer.between;
+  };
+  assert.equal(framer.between, false, 'a byte order mark may come');
+  for (const [text, between] of [
+    [': hi\n', true],
+    ['d', false],
+    ['ata: a', false],
+    ['\n', false],
+    ['data: b\n', false],
+    ['\n', true],
+    ['data\n', false],
+    ['\n', true],
+    ['event: x\n', false],
+    ['\r\n', true],
+    [':', false],
+    ['\n', true],
+  ] as const)
+    assert.equal(betweenAfter(text), between, JSON.stringify(text));
+});
+
 describe('the size limit', () => {
   const max = 100;
   const reads = (text: string): Uint8Array[][] => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { MillraceError } from '../../../../src/errors.ts';
 import { openaiChat } from '../../../../src/protocol/providers/openai-chat.ts';
-import { bytesOf } from '../../../support/decode.ts';
+import { bytesOf, chunkOf, eventsOf, run, stop, text } from '../../../support/decode.ts';
 
 function refuse(
   status: number,
@@ -179,5 +179,107 @@ describe('the reason', () => {
   test('is found in bytes that are no text too', () => {
     const error = openaiChat.refusal('lab', 400, () => undefined, Uint8Array.of(0xff, 0xfe, 0x00));
     assert.equal(error.code, 'MILLRACE_UPSTREAM_REJECTED');
+  });
+});
+
+describe('an error inside the stream', () => {
+  const cases: Record<string, [string, string, RegExp]> = {
+    'an error object': [
+      eventsOf({
+        error: { code: 500, message: 'Context size has been exceeded.', type: 'server_error' },
+      }),
+      'MILLRACE_UPSTREAM_ERROR',
+      /Context size has been exceeded/,
+    ],
+    'a code in words': [
+      eventsOf({ error: { code: '500', message: 'm', type: null } }),
+      'MILLRACE_UPSTREAM_ERROR',
+      /m$/,
+    ],
+    'an error that is a string': [
+      eventsOf({ error: 'went wrong' }),
+      'MILLRACE_UPSTREAM_ERROR',
+      /went wrong/,
+    ],
+    'the flat form of vLLM': [
+      eventsOf({ object: 'error', message: 'too long', type: 'BadRequestError', code: 400 }),
+      'MILLRACE_UPSTREAM_REJECTED',
+      /too long/,
+    ],
+    'an event called error': [
+      'event: error\ndata: {"message":"busy"}\n\n',
+      'MILLRACE_UPSTREAM_ERROR',
+      /busy/,
+    ],
+    'an event called error that is not JSON': [
+      'event: error\ndata: busy\n\n',
+      'MILLRACE_UPSTREAM_ERROR',
+      /busy/,
+    ],
+    'a field called error': [
+      'error: {"code":500,"message":"busy"}\n\ndata: [DONE]\n\n',
+      'MILLRACE_UPSTREAM_ERROR',
+      /busy/,
+    ],
+    'a finish reason called error': [
+      eventsOf(chunkOf({ content: '' }, 'error')),
+      'MILLRACE_UPSTREAM_ERROR',
+      /error/,
+    ],
+    'a rate limit': [
+      eventsOf({
+        error: { message: 'slow down', type: 'rate_limit_error', code: 'rate_limit_exceeded' },
+      }),
+      'MILLRACE_UPSTREAM_LIMITED',
+      /limits the rate/,
+    ],
+    'an empty quota': [
+      eventsOf({
+        error: { message: 'pay', type: 'insufficient_quota', code: 'insufficient_quota' },
+      }),
+      'MILLRACE_UPSTREAM_ERROR',
+      /pay/,
+    ],
+    'a request that is too long': [
+      eventsOf({ error: { message: 'too long', code: 'context_length_exceeded' } }),
+      'MILLRACE_UPSTREAM_REJECTED',
+      /too long/,
+    ],
+    'a request that is wrong by its type alone': [
+      eventsOf({ error: { message: 'bad', type: 'invalid_request_error' } }),
+      'MILLRACE_UPSTREAM_REJECTED',
+      /bad/,
+    ],
+    'a request that is wrong': [
+      eventsOf({
+        error: {
+          message: 'too long',
+          type: 'invalid_request_error',
+          code: 'context_length_exceeded',
+        },
+      }),
+      'MILLRACE_UPSTREAM_REJECTED',
+      /too long/,
+    ],
+  };
+  for (const [name, [body, code, words]] of Object.entries(cases)) {
+    test(`${name}: ${code}`, () => {
+      const first = run(body).sink;
+      assert.equal(first.end, code);
+      assert.match(first.error?.message ?? '', words);
+      const later = run(
+        `${eventsOf(chunkOf({ content: 'a' }))}${body}${eventsOf(chunkOf({ content: 'b' }), stop)}`,
+      ).sink;
+      assert.equal(later.end, code);
+      assert.deepEqual(later.steps, [text('a')]);
+    });
+  }
+
+  test('is quoted in one line, bounded, and without keys', () => {
+    const message = `bad key sk-proj-abcdef123456\r\nAuthorization: Bearer hunter2 ${'x'.repeat(5_000)}`;
+    const { sink } = run(eventsOf({ error: { message } }));
+    const said = sink.error?.message ?? '';
+    assert.ok(said.length < 400);
+    assert.doesNotMatch(said, /sk-proj|abcdef|hunter2|[\r\n]/);
   });
 });
