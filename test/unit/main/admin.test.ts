@@ -239,6 +239,17 @@ test('a body at the bound is dropped, one above it is refused, and the port live
   assert.equal((await ask(admin, '/healthz')).status, 200);
 });
 
+test('a body above the bound is answered before all of it came', async (t) => {
+  const { admin } = await setting(t);
+  const socket = connect(admin.port, '127.0.0.1');
+  socket.on('error', () => {});
+  const head = 'POST /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n';
+  socket.write(head + 'x'.repeat(70_000));
+  let text = '';
+  for await (const part of socket) text += String(part);
+  assert.match(text, /^HTTP\/1\.1 413 [^]*connection: close/i);
+});
+
 test('bytes that are no HTTP get an answer, not a crash', async (t) => {
   const { admin } = await setting(t);
   const socket = connect(admin.port, '127.0.0.1');
