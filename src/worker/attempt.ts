@@ -187,8 +187,6 @@ export class Attempt implements ExchangeHandler {
     if (full && !this.#gate.finished) {
       this.#gate.fail(new MillraceError('MILLRACE_OUTPUT_TOO_LARGE', { max: outputBytesMax }));
     }
-    // What came before a failure is delivered first.
-    if (this.#gate.error && this.#gate.pieces > 0) this.#guarded(() => this.#gate.flush());
     this.#noticeCommit();
     if (this.#gate.error) return this.#failed(this.#gate.error);
     if (this.#gate.finished) return this.#finished(ended);

@@ -117,10 +117,35 @@ describe('a client that does not read', () => {
     r.granting = true;
     r.grant(1);
     await r.settle();
+    await r.pass(500);
     last.say('x').stop().done().end();
     await r.settle();
     assert.equal(r.text(turn), 'x');
     assert.equal(r.end(turn).type, 'response.completed');
+  });
+
+  test('an attempt that fails while it waits hands the deadline on, moved by the time it stood still', async () => {
+    const both = ['one', 'two'].map((name) => ({ name, url: `http://${name}.test` }));
+    const r = rig({ options: { ...small, upstreams: both, stream: { deadlineMs: 2000 } } });
+    r.open(1);
+    r.granting = false;
+    r.ask(1, { stream_id: 'greedy' });
+    await r.settle();
+    const greedy = r.transport.last;
+    await fill(r, greedy.sent().head());
+    const turn = r.ask(1, { stream_id: 'poor' });
+    await r.settle();
+    r.transport.last.sent().head().bytes(': hello\n\n');
+    r.transport.last.fail();
+    await r.pass(10_000);
+    r.granting = true;
+    r.grant(1);
+    await r.settle();
+    assert.equal(r.transport.exchanges.length, 3, 'the other upstream is asked');
+    await r.pass(1900);
+    assert.equal(r.hasEnd(turn), false);
+    await r.pass(200);
+    assert.equal(r.end(turn).code, 'deadline');
   });
 
   test('a reset while it waits: what was read is delivered first, then the failure', async () => {

@@ -121,7 +121,10 @@ describe('a turn', () => {
       const turn = r.ask(1);
       await r.settle();
       const { last } = r.transport;
-      last.sent().head().say('all').stop().done();
+      last.sent().head().say('all');
+      // In one read: no clock runs from before.
+      const stop = '{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}';
+      last.bytes(`data: ${stop}\n\ndata: [DONE]\n\n`);
       await r.settle();
       assert.equal(r.end(turn).type, 'response.completed');
       assert.deepEqual(r.inFlight(), [0, 0]);

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { RecordHeader, RingProducer, SessionCells } from '../../../src/memory/contract.ts';
+import { Kind } from '../../../src/memory/layout.ts';
+import { allocateLedger, openLedger } from '../../../src/memory/ledger.ts';
+import { allocateSlab, openSlab } from '../../../src/memory/slab.ts';
+import { Outbox } from '../../../src/worker/outbox.ts';
+import { Tap } from '../../../src/worker/tap.ts';
+import { SimulatedWorld } from '../../support/simulated-world.ts';
+
+/** An outbox whose ring takes everything and whose cells say what a test wants. */
+function rig() {
+  const world = new SimulatedWorld();
+  const cells = { credit: 0, comesWhileAsked: false, awaited: 0, spent: 0, held: true };
+  const records: { kind: number; text: string }[] = [];
+  let flushes = 0;
+  const sessions = {
+    holds: () => cells.held,
+    credit: () => cells.credit,
+    spend: (_slot: number, bytes: number) => {
+      cells.credit -= bytes;
+      cells.spent += bytes;
+    },
+    await: () => {
+      cells.awaited += 1;
+      if (cells.comesWhileAsked) cells.credit = 1000;
+      return cells.credit > 0;
+    },
+  };
+  const ring = {
+    payloadBytesMax: 4096,
+    write: (header: RecordHeader, payload: Uint8Array) => {
+      records.push({ kind: header.kind, text: Buffer.from(payload).toString() });
+      return true;
+    },
+    flush: () => void (flushes += 1),
+  };
+  const outbox = new Outbox({
+    ring: ring as unknown as RingProducer,
+    slab: openSlab(allocateSlab(2 ** 20)),
+    sessions: sessions as unknown as SessionCells,
+    ledger: openLedger(allocateLedger(), 2 ** 20),
+    ticker: world.ticker,
+    slabOwner: 1,
+    retired: () => false,
+    onFull: () => {},
+  });
+  const tap = (stream: number) => new Tap(outbox, { slot: 1, generation: 1, stream }, 0);
+  const say = (to: Tap, text: string, at = 0) => to.frame(Buffer.from(text), text.length, 0, at);
+  return { world, cells, records, outbox, tap, say, flushes: () => flushes };
+}
+
+describe('the outbox', () => {
+  test('one frame may go while there is credit, however large; the next one waits', () => {
+    const r = rig();
+    r.cells.credit = 1;
+    const tap = r.tap(1);
+    r.say(tap, 'a long frame');
+    r.say(tap, 'next', 1);
+    assert.deepEqual(
+      r.records.map(({ text }) => text),
+      ['a long frame'],
+    );
+    assert.equal(r.cells.spent, 12);
+    r.cells.credit = 1;
+    r.outbox.credited(1);
+    assert.deepEqual(
+      r.records.map(({ text }) => text),
+      ['a long frame', 'next'],
+    );
+    assert.equal(r.outbox.waiting, 0);
+  });
+
+  test('what is no frame needs no credit, but keeps its place behind frames that wait', () => {
+    const r = rig();
+    const quick = r.tap(1);
+    quick.settle();
+    const slow = r.tap(2);
+    r.say(slow, 'frame');
+    slow.epitaph(Buffer.from('epitaph'), -1);
+    assert.deepEqual(
+      r.records.map(({ kind }) => kind),
+      [Kind.settled],
+    );
+    r.cells.credit = 100;
+    r.outbox.credited(1);
+    assert.deepEqual(
+      r.records.map(({ kind }) => kind),
+      [Kind.settled, Kind.frame, Kind.epitaph],
+    );
+  });
+
+  test('credit that comes while one tap asks wakes those that waited before it', async () => {
+    const r = rig();
+    const first = r.tap(1);
+    r.say(first, 'first');
+    assert.equal(r.records.length, 0);
+    // The asking takes the flag away by which main would have told the first one.
+    r.cells.comesWhileAsked = true;
+    r.say(r.tap(2), 'second');
+    await r.world.settle();
+    assert.deepEqual(r.records.map(({ text }) => text).toSorted(), ['first', 'second']);
+    assert.equal(r.outbox.waiting, 0);
+  });
+
+  test('one bell for all that was written in a turn', async () => {
+    const r = rig();
+    r.cells.credit = 1000;
+    const tap = r.tap(1);
+    for (let n = 0; n < 10; n += 1) r.say(tap, 'x', n);
+    assert.equal(r.flushes(), 0);
+    await r.world.settle();
+    assert.equal(r.flushes(), 1);
+    r.say(tap, 'x', 10);
+    await r.world.settle();
+    assert.equal(r.flushes(), 2);
+  });
+
+  test('a session that lost its slot gets nothing, and what waited for it is given back', () => {
+    const r = rig();
+    const tap = r.tap(1);
+    r.say(tap, 'waits');
+    assert.equal(r.outbox.ledger.held('outbox'), 5);
+    r.cells.held = false;
+    r.cells.credit = 100;
+    r.outbox.credited(1);
+    assert.deepEqual(
+      [r.records.length, r.outbox.waiting, r.outbox.ledger.held('outbox')],
+      [0, 0, 0],
+    );
+    assert.equal(tap.clear(), true, 'its stream is not held up any more');
+  });
+
+  test('after a terminal frame nothing of the message goes out any more', () => {
+    const r = rig();
+    r.cells.credit = 1000;
+    const tap = r.tap(1);
+    tap.last(Buffer.from('end'));
+    r.say(tap, 'more', 1);
+    tap.last(Buffer.from('another end'));
+    assert.deepEqual(
+      r.records.map(({ text }) => text),
+      ['end'],
+    );
+  });
+
+  test('a close reason is cut to 123 bytes between code points', () => {
+    const r = rig();
+    r.tap(0).close(1013, 'ü'.repeat(100));
+    assert.equal(r.records[0].text, 'ü'.repeat(61));
+  });
+});
