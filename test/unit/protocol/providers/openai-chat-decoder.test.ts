@@ -181,6 +181,14 @@ describe('a body that is one JSON value', () => {
     }
   });
 
+  test('may have 64 blanks before it; whatever comes later is an event stream', () => {
+    const body = JSON.stringify(answer({ content: 'hello' }));
+    assert.equal(run(' '.repeat(64) + body).sink.end, 'stop');
+    assert.equal(run(' '.repeat(65) + body).sink.end, 'MILLRACE_UPSTREAM_TRUNCATED');
+    const split = decode([bytesOf(' '.repeat(40)), bytesOf(' '.repeat(24) + body)]);
+    assert.equal(split.sink.end, 'stop');
+  });
+
   test('has tool calls without index', () => {
     const tool_calls = ['a', 'b'].map((id) => ({
       id,

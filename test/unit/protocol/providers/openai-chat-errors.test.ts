@@ -55,6 +55,8 @@ describe('the wait', () => {
     'is what Retry-After says in seconds': [{ 'retry-after': '7' }, 7_000],
     'may be a fraction of a second': [{ 'retry-after': '0.25' }, 250],
     'may be none': [{ 'retry-after': '0' }, 0],
+    'may be none in milliseconds': [{ 'retry-after-ms': '0', 'retry-after': '7' }, 0],
+    'may be none by the date': [{ 'retry-after': date, date }, 0],
     'may be a date, read against the date of the response': [
       { 'retry-after': 'Mon, 23 Nov 2026 10:00:30 GMT', date },
       30_000,

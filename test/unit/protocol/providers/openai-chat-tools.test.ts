@@ -58,6 +58,14 @@ describe('a tool call', () => {
       [begin(0, 'a', 'f', '{}'), begin(0, 'b', 'f', '[]')],
       [tool(0, 'a'), args('{}'), tool(1, 'b'), args('[]', 1)],
     ],
+    'with the index of another, without ids, but a name of its own is another': [
+      [begin(0, undefined, 'f', '{}'), begin(0, undefined, 'g', '[]')],
+      [tool(0, 'call_chatcmpl-10'), args('{}'), tool(1, 'call_chatcmpl-11', 'g'), args('[]', 1)],
+    ],
+    'may repeat its name in every fragment, without any id': [
+      [begin(0, undefined, 'f', '{'), begin(0, undefined, 'f', '}')],
+      [tool(0, 'call_chatcmpl-10'), args('{}')],
+    ],
     'may repeat its id and name in every fragment': [
       [begin(0, 'a', 'f', '{'), begin(0, 'a', 'f', '1'), begin(0, 'a', 'f', '}')],
       [tool(0, 'a'), args('{1}')],
