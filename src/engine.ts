@@ -219,7 +219,7 @@ function assemble(options: Options, workers: number, log: Log) {
   });
   const delivered = deliverEvents(() => server);
   const deliver = new Deliver(sessions, requests, slab, counts, delivered);
-  const admit = new Admit(options, dialects, requests, crew.links, unlimited, counts, {
+  const admit = new Admit(options, dialects, requests, crew.links, unlimited, systemClock, counts, {
     end: (session, error) => server.end(session, error),
   });
   const server: Server = new Server({

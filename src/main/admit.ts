@@ -6,7 +6,8 @@ import { createHmac, randomBytes, randomFillSync } from 'node:crypto';
 import { MillraceError } from '../errors.ts';
 import type { Options } from '../options/schema.ts';
 import { NONCE_BYTES } from '../protocol/ids.ts';
-import type { Limiter } from '../policy/limit/limiter.ts';
+import { type Limiter, unlimited } from '../policy/limit/limiter.ts';
+import type { Clock } from '../policy/ports.ts';
 import { WORKER_ROW } from '../threads/roster.ts';
 import type { Dialect } from '../protocol/dialect.ts';
 import type { Counts } from './counts.ts';
@@ -29,6 +30,7 @@ export class Admit {
   readonly #requests: Requests;
   readonly #links: readonly Link[];
   readonly #limiter: Limiter;
+  readonly #clock: Clock;
   readonly #counts: Counts;
   readonly #events: AdmitEvents;
   readonly #secret = randomBytes(32);
@@ -41,6 +43,7 @@ export class Admit {
     requests: Requests,
     links: readonly Link[],
     limiter: Limiter,
+    clock: Clock,
     counts: Counts,
     events: AdmitEvents,
   ) {
@@ -49,24 +52,15 @@ export class Admit {
     this.#requests = requests;
     this.#links = links;
     this.#limiter = limiter;
+    this.#clock = clock;
     this.#counts = counts;
     this.#events = events;
   }
 
-  message(
-    session: Session,
-    bytes: Uint8Array,
-    binary: boolean,
-    nowMs: number,
-    wallMs: number,
-  ): void {
+  message(session: Session, bytes: Uint8Array, binary: boolean): void {
     this.#counts.received(bytes.byteLength);
-    this.#counts.stage('admit');
-    const verdict = this.#limiter.decide(session, ONE_REQUEST, nowMs);
-    if (!verdict.allowed) {
-      const waitMs = Math.ceil(verdict.waitMs);
-      return this.#complain(session, new MillraceError('MILLRACE_RATE_LIMITED', { waitMs }));
-    }
+    // Without limits no clock is read: it would cost an echo more than everything else here.
+    if (this.#limiter !== unlimited && this.#isLimited(session)) return;
     if (session.admission.dialect === 'echo') return this.#echo(session, bytes, binary);
     if (binary && !this.#dialect(session).binary) {
       return this.#events.end(session, new MillraceError('MILLRACE_MESSAGE_NOT_TEXT', {}));
@@ -77,16 +71,20 @@ export class Admit {
       const bound = 'session.queuedRequestsMax';
       return this.#events.end(session, new MillraceError('MILLRACE_OVERLOADED', { bound }));
     }
-    this.#request(session, bytes, binary, nowMs, wallMs);
+    this.#request(session, bytes, binary);
   }
 
-  #request(
-    session: Session,
-    bytes: Uint8Array,
-    binary: boolean,
-    nowMs: number,
-    wallMs: number,
-  ): void {
+  #isLimited(session: Session): boolean {
+    const verdict = this.#limiter.decide(session, ONE_REQUEST, this.#clock.now());
+    if (verdict.allowed) return false;
+    const waitMs = Math.ceil(verdict.waitMs);
+    this.#complain(session, new MillraceError('MILLRACE_RATE_LIMITED', { waitMs }));
+    return true;
+  }
+
+  #request(session: Session, bytes: Uint8Array, binary: boolean): void {
+    const nowMs = this.#clock.now();
+    const wallMs = this.#clock.wall();
     const request = this.#requests.add(session, this.#draw(), bytes, binary, nowMs, wallMs);
     if (!request) {
       const bound = 'memory.retainedBytesMax';

@@ -14,6 +14,7 @@ export class Counts {
   readonly #bytesIn: number;
   readonly #bytesOut: number;
   readonly #latency: number;
+  readonly #admit: number;
   readonly #stage: Readonly<Record<Stage, number>>;
 
   constructor(block: CounterBlock, schedule: Schedule) {
@@ -24,13 +25,16 @@ export class Counts {
     this.#bytesIn = schedule.index('millrace_bytes_total', 0);
     this.#bytesOut = schedule.index('millrace_bytes_total', 1);
     this.#latency = schedule.index('websocket_latency_seconds');
+    this.#admit = schedule.index('millrace_stage_total', indexOfStage('admit'));
     this.#stage = Object.fromEntries(
       stages.map(({ name }, at) => [name, schedule.index('millrace_stage_total', at)]),
     ) as Record<Stage, number>;
   }
 
+  /** A client message at the stage admit. */
   received(bytes: number): void {
     this.#block.add(this.#received);
+    this.#block.add(this.#admit);
     this.#block.add(this.#bytesIn, bytes);
   }
 
@@ -91,4 +95,8 @@ export class Counts {
   #add(name: Parameters<Schedule['index']>[0], label = 0): void {
     this.#block.add(this.#schedule.index(name, label));
   }
+}
+
+function indexOfStage(name: Stage): number {
+  return stages.findIndex((stage) => stage.name === name);
 }

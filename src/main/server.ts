@@ -114,18 +114,13 @@ export class Server implements BackendHandlers {
   message(connection: Connection, bytes: Uint8Array, binary: boolean): void {
     const session = connection.user as Session | undefined;
     if (!session?.open) return;
-    const { clock, admit } = this.#parts;
-    const nowMs = clock.now();
-    session.seenMs = nowMs;
-    session.pinged = false;
-    admit.message(session, bytes, binary, nowMs, clock.wall());
+    session.heard = true;
+    this.#parts.admit.message(session, bytes, binary);
   }
 
   alive(connection: Connection): void {
     const session = connection.user as Session | undefined;
-    if (!session) return;
-    session.seenMs = this.#parts.clock.now();
-    session.pinged = false;
+    if (session) session.heard = true;
   }
 
   // ⑦ deliver: what the client's socket says back
@@ -258,6 +253,11 @@ export class Server implements BackendHandlers {
       const limitMs = slowClientTimeoutMs;
       this.end(session, new MillraceError('MILLRACE_CLIENT_SLOW', { limitMs }));
       return session.connection.terminate();
+    }
+    if (session.heard) {
+      session.heard = session.pinged = false;
+      session.seenMs = nowMs;
+      return;
     }
     const silentMs = nowMs - session.seenMs;
     if (silentMs > idleTimeoutMs) {

@@ -24,8 +24,10 @@ export class Session implements LimitSubject {
   readonly worker: number;
   /** Generation of the worker incarnation that was told about this session; 0 = none. */
   knownBy = 0;
-  /** Last sign of life. */
+  /** Last sign of life, as the sweep found it. */
   seenMs: number;
+  /** A sign of life since the sweep looked last: a flag costs a message nothing, a clock does. */
+  heard = false;
   /** Its socket has held unread bytes since then; 0 = it keeps up. */
   fullSinceMs = 0;
   pinged = false;
