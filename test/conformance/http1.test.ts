@@ -43,7 +43,7 @@ for (const implementation of implementations) {
         cuts.map(async (at) => {
           const client = await RawClient.connect(served.port);
           client.write(whole.subarray(0, at));
-          await new Promise((resolve) => setTimeout(resolve, 20));
+          await new Promise((resolve) => setTimeout(resolve, 20)); // the two parts must not join
           client.write(whole.subarray(at));
           await until(() => client.text.endsWith('ok'), `the answer to one cut at ${at}`);
           client.reset();
