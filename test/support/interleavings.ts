@@ -18,7 +18,13 @@
  * not done is a lost wake-up.
  */
 import type { AtomicsPort } from '../../src/memory/atomics.ts';
-import { accessed, forgetAccesses, readsSince, trackedAtomics } from './tracked.ts';
+import {
+  type Access,
+  accessesSince,
+  forgetAccesses,
+  readsSince,
+  trackedAtomics,
+} from './tracked.ts';
 
 export interface World {
   readonly atomics: AtomicsPort;
@@ -52,6 +58,15 @@ interface Operation {
   readonly name: string;
   readonly enabled: () => boolean;
   readonly make: () => number;
+  /** The word it is about; a load only reads it. */
+  readonly touches: readonly Access[];
+}
+
+interface Step {
+  readonly side: number;
+  readonly after: State;
+  readonly said: string;
+  readonly touches: readonly Access[];
 }
 
 /** One operation a side made, and the memory its following plain code ran on. */
@@ -110,8 +125,7 @@ class Search {
     };
     try {
       // What a side does before its first operation is its private start.
-      const begun = start.sides.reduce((state, _, side) => this.#step(state, side), start);
-      this.#steps.length = 0;
+      const begun = start.sides.reduce((state, _, side) => this.#step(state, side).after, start);
       const schedules = this.#explore(begun);
       return { states: this.#paths.size, schedules };
     } catch (error) {
@@ -128,13 +142,17 @@ class Search {
     if (known !== undefined) return known;
     if (this.#paths.size >= this.#statesMax) throw new Error('the program is too large to search');
     const able = state.sides.flatMap(({ next }, side) => (this.#able(state, next) ? [side] : []));
+    const steps = able.map((side) => this.#step(state, side));
+    this.#refuseRaces(steps);
     let schedules = 0n;
-    for (const side of able) {
-      schedules += this.#explore(this.#step(state, side));
+    for (const { after, said } of steps) {
+      this.#steps.push(said);
+      schedules += this.#explore(after);
       this.#steps.pop();
     }
     const mortal = this.#program.mortal;
     if (mortal && !state.dead && state.sides[mortal.side].next !== 'done') {
+      this.#steps.push(`side ${mortal.side} dies`);
       schedules += this.#explore(this.#kill(state, mortal));
       this.#steps.pop();
     } else if (able.length === 0) {
@@ -161,33 +179,44 @@ class Search {
     this.#check(() => this.#program.atEnd?.());
   }
 
-  #step(state: State, side: number): State {
+  /** Two sides that could both go on now must not both touch a byte by plain code, one of them writing. */
+  #refuseRaces(steps: readonly Step[]): void {
+    for (const one of steps) {
+      for (const other of steps.slice(steps.indexOf(one) + 1)) {
+        const racing = one.touches.some((a) => other.touches.some((b) => conflict(a, b)));
+        if (racing) throw new Broken(`a race of ${one.said} and ${other.said}`);
+      }
+    }
+  }
+
+  #step(state: State, side: number): Step {
     const before = state.sides[side];
     this.#restore(state.memory);
     if (before.next === 'code') {
-      this.#steps.push(`side ${side}: plain code`);
-      return this.#after(state, side, this.#runCode(before, state.memory, side));
+      const after = this.#after(state, side, this.#runCode(before, state.memory, side));
+      return { side, after, said: `side ${side}: plain code`, touches: accessesSince() };
     }
-    const operated = this.#after(state, side, this.#operate(before, side));
-    const run = this.#runCode(operated.sides[side], operated.memory, side);
+    const { name, touches } = before.next as Operation;
+    const [result, operated] = this.#operate(before);
+    const between = this.#after(state, side, operated);
+    const said = `side ${side}: ${name} → ${result}`;
+    const run = this.#runCode(operated, between.memory, side);
     // Code that touches nothing shared makes no difference to anyone, whenever it runs: it belongs to the operation.
-    if (!accessed()) return this.#after(operated, side, run);
-    return operated;
+    const after = accessesSince().length === 0 ? this.#after(between, side, run) : between;
+    return { side, after, said, touches };
   }
 
   #after(state: State, side: number, after: SideState): State {
     return { memory: this.#snapshot(), sides: state.sides.with(side, after), dead: state.dead };
   }
 
-  #operate(before: SideState, side: number): SideState {
-    const operation = before.next as Operation;
-    const result = operation.make();
-    this.#steps.push(`side ${side}: ${operation.name} → ${result}`);
-    return {
-      made: [...before.made, { result, memory: undefined }],
-      next: 'code',
-      identity: this.#identify(before.identity, `=${result}`),
-    };
+  #operate(before: SideState): [number, SideState] {
+    const result = (before.next as Operation).make();
+    const made = [...before.made, { result, memory: undefined }];
+    return [
+      result,
+      { made, next: 'code', identity: this.#identify(before.identity, `=${result}`) },
+    ];
   }
 
   /** Brings the side to where it stands, then runs its plain code on the true memory up to its next operation. */
@@ -211,12 +240,17 @@ class Search {
   #world(made: readonly Made[], suspend: (operation: Operation) => void): World {
     let at = 0;
     let unwinding = false;
-    const operate = (name: string, make: () => number, enabled = () => true): number => {
+    const operate = (
+      name: string,
+      touches: readonly Access[],
+      make: () => number,
+      enabled = () => true,
+    ): number => {
       if (unwinding) throw suspended;
       if (at === made.length) {
         unwinding = true;
         this.#kept = this.#snapshot();
-        suspend({ name, make, enabled });
+        suspend({ name, make, enabled, touches });
         throw suspended;
       }
       const { result, memory } = made[at];
@@ -225,32 +259,37 @@ class Search {
       forgetAccesses();
       return result;
     };
-    const on = (what: string, words: Int32Array, index: number, ...args: number[]) =>
-      `${what} ${this.#nameOf(words, index)}${args.map((n) => ` ${n}`).join('')}`;
+    const on = (
+      what: keyof AtomicsPort | 'wait' | 'post',
+      w: Int32Array,
+      i: number,
+      ...n: number[]
+    ) =>
+      operate(
+        `${what} ${[this.#nameOf(w, i), ...n].join(' ')}`,
+        [wordOf(w, i, what !== 'load')],
+        what === 'wait'
+          ? () => real.exchange(w, i, 0)
+          : () => real[what === 'post' ? 'add' : what](w, i, n[0], n[1]),
+        what === 'wait' ? () => w[i] !== 0 : undefined,
+      );
     const real = trackedAtomics;
     return {
       atomics: {
-        load: (w, i) => operate(on('load', w, i), () => real.load(w, i)),
-        store: (w, i, n) => operate(on('store', w, i, n), () => real.store(w, i, n)),
-        add: (w, i, n) => operate(on('add', w, i, n), () => real.add(w, i, n)),
-        sub: (w, i, n) => operate(on('sub', w, i, n), () => real.sub(w, i, n)),
-        exchange: (w, i, n) => operate(on('exchange', w, i, n), () => real.exchange(w, i, n)),
-        compareExchange: (w, i, e, n) =>
-          operate(on('compareExchange', w, i, e, n), () => real.compareExchange(w, i, e, n)),
+        load: (w, i) => on('load', w, i),
+        store: (w, i, n) => on('store', w, i, n),
+        add: (w, i, n) => on('add', w, i, n),
+        sub: (w, i, n) => on('sub', w, i, n),
+        exchange: (w, i, n) => on('exchange', w, i, n),
+        compareExchange: (w, i, expected, n) => on('compareExchange', w, i, expected, n),
       },
-      pause: () => void operate('pause', () => 0),
-      wait: (w, i) =>
-        void operate(
-          on('wait', w, i),
-          () => real.exchange(w, i, 0),
-          () => w[i] !== 0,
-        ),
-      post: (w, i, n = 1) => void operate(on('post', w, i, n), () => real.add(w, i, n)),
+      pause: () => void operate('pause', [], () => 0),
+      wait: (w, i) => void on('wait', w, i),
+      post: (w, i, n = 1) => void on('post', w, i, n),
     };
   }
 
   #kill(state: State, mortal: NonNullable<Program['mortal']>): State {
-    this.#steps.push(`side ${mortal.side} dies`);
     this.#restore(state.memory);
     mortal.words[mortal.at] = 1;
     const side = state.sides[mortal.side];
@@ -304,6 +343,17 @@ class Search {
       at += words.length;
     }
   }
+}
+
+function wordOf(words: Int32Array, at: number, write: boolean): Access {
+  const from = words.byteOffset + 4 * at;
+  return { buffer: words.buffer, from, to: from + 4, write, atomic: true };
+}
+
+/** Atomic operations on one word are ordered, whatever they do. */
+function conflict(a: Access, b: Access): boolean {
+  const meet = a.buffer === b.buffer && a.from < b.to && b.from < a.to;
+  return meet && (a.write || b.write) && !(a.atomic && b.atomic);
 }
 
 function textOf(memory: Int32Array): string {

@@ -4,18 +4,27 @@
  */
 import type { AtomicsPort } from '../../src/memory/atomics.ts';
 
+/** Bytes of shared memory that were read or written. */
+export interface Access {
+  readonly buffer: ArrayBufferLike;
+  readonly from: number;
+  readonly to: number;
+  readonly write: boolean;
+  readonly atomic?: boolean;
+}
+
 let seen = '';
-let wrote = false;
+let accesses: Access[] = [];
 
 /** Forgets what was read and written so far. */
 export function forgetAccesses(): void {
   seen = '';
-  wrote = false;
+  accesses = [];
 }
 
-/** Was anything read or written since? */
-export function accessed(): boolean {
-  return wrote || seen !== '';
+/** What was read or written since. */
+export function accessesSince(): readonly Access[] {
+  return accesses;
 }
 
 /** All values read since, in order. */
@@ -43,22 +52,42 @@ export const trackedAtomics: AtomicsPort = {
   compareExchange: (w, i, e, n) => Atomics.compareExchange(untracked(w), i, e, n),
 };
 
+/** Notes an access to some elements. */
+function touch(array: Int32Array | Uint8Array, at: number, count: number, write: boolean): void {
+  const from = array.byteOffset + at * array.BYTES_PER_ELEMENT;
+  accesses.push({
+    buffer: array.buffer,
+    from,
+    to: from + count * array.BYTES_PER_ELEMENT,
+    write,
+  });
+}
+
 const handler: ProxyHandler<Int32Array | Uint8Array> = {
   get(array, key) {
     if (typeof key === 'string' && key.charCodeAt(0) < 58) {
       const value = array[Number(key)];
       seen += `,${value}`;
+      touch(array, Number(key), 1, false);
       return value;
     }
-    // Whatever else it does with the bytes, it may read all of them.
-    if (key === 'set') wrote = true;
-    else if (!shape.has(key)) seen += `,${array.join()}`;
+    if (key === 'set') {
+      return (from: ArrayLike<number>, at = 0) => {
+        array.set(from, at);
+        touch(array, at, from.length, true);
+      };
+    }
+    if (!shape.has(key)) {
+      // Whatever else it does with the bytes, it may read all of them.
+      seen += `,${array.join()}`;
+      touch(array, 0, array.length, false);
+    }
     const property: unknown = Reflect.get(array, key, array);
     return typeof property === 'function' ? property.bind(array) : property;
   },
   set(array, key, value: number) {
-    wrote = true;
     array[Number(key)] = value;
+    touch(array, Number(key), 1, true);
     return true;
   },
 };
