@@ -96,7 +96,7 @@ test('the token bound is kept and tells length only when it cut', () => {
 });
 
 test('a stop sequence ends the answer in front of it, also across tokens', () => {
-  const stopped = answer('@echo one two three four', { stop: ['wo thr', 'zzz'] });
+  const stopped = answer('@echo one two three four', { stop: ['four', 'wo thr', 'zzz'] });
   assert.equal(stopped.content.join(''), 'one t');
   assert.equal(stopped.finish, 'stop');
   assert.equal(answer('@echo one two', { stop: 'two' }).content.join(''), 'one ');
