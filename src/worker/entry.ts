@@ -16,7 +16,7 @@ import type { FromWorker, ToWorker, WorkerStart } from '../threads/messages.ts';
 import { channel, threadNumber } from '../threads/port.ts';
 import { WORKER_ROW } from '../threads/roster.ts';
 import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
-import { HttpTransport } from './connect/http.ts';
+import { UpstreamTransport } from './connect/transport.ts';
 import { pacedBell } from './paced-bell.ts';
 import { Relay } from './relay.ts';
 
@@ -61,7 +61,7 @@ function assemble(
     clock: systemClock,
     random: systemRandom,
     ticker: systemTicker,
-    transport: new HttpTransport({ idleSocketsMax: IDLE_SOCKETS_MAX, idleMs: IDLE_MS }),
+    transport: new UpstreamTransport({ idleSocketsMax: IDLE_SOCKETS_MAX, idleMs: IDLE_MS }),
     providers,
     dialects,
     coalesce: (next, onMerged) => new Coalescer(next, onMerged),

@@ -16,83 +16,14 @@ import type {
   Transport,
   UpstreamAddress,
 } from '../../protocol/transport.ts';
-import { connectedEvent, connectSocket, Line, type LineOptions } from './line.ts';
-
-export interface HttpTransportOptions {
-  /** Idle sockets kept for each origin. */
-  readonly idleSocketsMax: number;
-  readonly idleMs: number;
-  /** More certificate authorities to trust, PEM. */
-  readonly ca?: string;
-}
-
-/** Sockets open and idle, by origin. */
-class Sockets {
-  readonly options: HttpTransportOptions;
-  readonly open = new Set<Socket>();
-  closing = false;
-  readonly #idle = new Map<string, Line[]>();
-  #emptied: (() => void) | undefined;
-
-  constructor(options: HttpTransportOptions) {
-    this.options = options;
-  }
-
-  line(origin: string): LineOptions {
-    return { origin, idleMs: this.options.idleMs, ca: this.options.ca };
-  }
-
-  own(socket: Socket): void {
-    this.open.add(socket);
-    socket.once('close', () => {
-      this.open.delete(socket);
-      if (this.open.size === 0) this.#emptied?.();
-    });
-  }
-
-  /** The line that was used last: its socket is the least likely to be stale. */
-  take(origin: string): Line | undefined {
-    const idle = this.#idle.get(origin);
-    for (let line = idle?.pop(); line !== undefined; line = idle?.pop()) {
-      if (line.usable) return line;
-      line.destroy();
-    }
-    return undefined;
-  }
-
-  give(line: Line): void {
-    const idle = this.#idle.get(line.origin) ?? [];
-    this.#idle.set(line.origin, idle);
-    if (this.closing || !line.usable || idle.length >= this.options.idleSocketsMax) {
-      return line.destroy();
-    }
-    idle.push(line);
-  }
-
-  /** A dead socket does not wait for anybody. */
-  watch(line: Line): Line {
-    line.socket.once('close', () => {
-      const idle = this.#idle.get(line.origin);
-      const at = idle?.indexOf(line) ?? -1;
-      if (at >= 0) idle?.splice(at, 1);
-    });
-    return line;
-  }
-
-  close(): Promise<void> {
-    this.closing = true;
-    for (const idle of this.#idle.values()) for (const line of idle.splice(0)) line.destroy();
-    if (this.open.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#emptied = resolve;
-    });
-  }
-}
+import { connectedEvent, connectSocket, Line } from './line.ts';
+import { reasonOf } from './reason.ts';
+import { type SocketOptions, Sockets } from './sockets.ts';
 
 export class HttpTransport implements Transport {
-  readonly #sockets: Sockets;
+  readonly #sockets: Sockets<Line>;
 
-  constructor(options: HttpTransportOptions) {
+  constructor(options: SocketOptions) {
     this.#sockets = new Sockets(options);
   }
 
@@ -110,7 +41,7 @@ export class HttpTransport implements Transport {
 }
 
 class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
-  readonly #sockets: Sockets;
+  readonly #sockets: Sockets<Line>;
   readonly #upstream: UpstreamAddress;
   readonly #request: ExchangeRequest;
   readonly #handler: ExchangeHandler;
@@ -127,7 +58,7 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
   #pieces: Uint8Array[] = [];
 
   constructor(
-    sockets: Sockets,
+    sockets: Sockets<Line>,
     upstream: UpstreamAddress,
     request: ExchangeRequest,
     handler: ExchangeHandler,
@@ -255,13 +186,6 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
     const details = { upstream: this.#upstream.name, reason: reasonOf(cause) };
     this.#handler.fail(new MillraceError(code, details, { cause }));
   }
-}
-
-/** The system's or undici's code where there is one: never a text that may quote what was sent. */
-function reasonOf(error: Error & { code?: unknown }): string {
-  if (error.code === 'UND_ERR_SOCKET') return 'closed before the answer was complete';
-  if (typeof error.code === 'string') return error.code;
-  return error.message === '' ? error.name : error.message.slice(0, 120);
 }
 
 function reader(headers: Record<string, string | string[] | undefined>): HeaderReader {

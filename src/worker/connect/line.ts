@@ -5,6 +5,7 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import { Client } from 'undici';
+import type { PooledLine } from './sockets.ts';
 
 export interface LineOptions {
   readonly origin: string;
@@ -15,13 +16,16 @@ export interface LineOptions {
 }
 
 /** Begins to connect. 'connect' or 'secureConnect' says when it may be used: see `connectedEvent`. */
-export function connectSocket({ origin, ca }: LineOptions): net.Socket {
+export function connectSocket(
+  { origin, ca }: Pick<LineOptions, 'origin' | 'ca'>,
+  onread?: net.OnReadOpts,
+): net.Socket {
   const url = new URL(origin);
   const secure = url.protocol === 'https:';
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
   const common = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 };
-  if (!secure) return net.connect(common);
+  if (!secure) return net.connect({ ...common, ...(onread ? { onread } : {}) });
   return tls.connect({
     ...common,
     ALPNProtocols: ['http/1.1'],
@@ -33,7 +37,7 @@ export function connectSocket({ origin, ca }: LineOptions): net.Socket {
 export const connectedEvent = (origin: string): 'connect' | 'secureConnect' =>
   origin.startsWith('https:') ? 'secureConnect' : 'connect';
 
-export class Line {
+export class Line implements PooledLine {
   readonly origin: string;
   readonly socket: net.Socket;
   readonly client: Client;

@@ -85,7 +85,9 @@ export class ResponseReader {
         case 'trailer':
           at = this.#trailer(bytes, at);
           break;
-        default: {
+        case 'fixed':
+        case 'chunk':
+        case 'until close': {
           const end = this.#bodyEnd(bytes.length, at);
           if (from === to) from = to = at;
           else if (to !== at) bytes.copyWithin(to, at, end);

@@ -5,8 +5,9 @@ import net from 'node:net';
 import { after, describe, test } from 'node:test';
 import type { MillraceError } from '../../../../src/errors.ts';
 import type { HeaderReader } from '../../../../src/protocol/provider.ts';
-import type { Exchange } from '../../../../src/protocol/transport.ts';
+import type { Exchange, Transport } from '../../../../src/protocol/transport.ts';
 import { HttpTransport } from '../../../../src/worker/connect/http.ts';
+import { RawTransport } from '../../../../src/worker/connect/raw.ts';
 import { until } from '../../../support/until.ts';
 
 const HEAD =
@@ -90,304 +91,311 @@ class Recorder {
   }
 }
 
-function transport(): HttpTransport {
-  const made = new HttpTransport({ idleSocketsMax: 2, idleMs: 5000 });
-  cleanups.push(() => void made.close());
-  return made;
-}
+for (const Made of [HttpTransport, RawTransport]) {
+  describe(Made.name, () => {
+    function transport(): Transport {
+      const made = new Made({ idleSocketsMax: 2, idleMs: 5000 });
+      cleanups.push(() => void made.close());
+      return made;
+    }
 
-function open(on: HttpTransport, origin: string): { exchange: Exchange; got: Recorder } {
-  const got = new Recorder();
-  const request = {
-    method: 'POST' as const,
-    path: '/v1/chat/completions?x=1',
-    headers: { 'content-type': 'application/json', authorization: 'Bearer canary-key' },
-    body: BODY,
-  };
-  const exchange = on.open({ name: 'one', origin }, request, got);
-  assert.deepEqual(got.calls, [], 'nothing is called from within open');
-  return { exchange, got };
-}
-
-describe('an exchange over HTTP', () => {
-  test('request out, head and body in, and the socket waits for the next one', async () => {
-    const { origin, seen } = await serve(({ socket }) =>
-      socket.write(
-        `${HEAD.replace('\r\n\r\n', '\r\nx-two: a\r\nX-Two: b\r\n\r\n')}${chunk('one ')}${chunk('two')}${LAST}`,
-      ),
-    );
-    const on = transport();
-    const { got } = open(on, origin);
-    await until(() => got.over, 'the end');
-    assert.deepEqual(got.calls, ['sent', 'head', 'end']);
-    assert.equal(got.text, 'one two');
-    assert.equal(got.pieces, 1, 'what one read brought comes as one piece');
-    assert.equal(got.status, 200);
-    assert.equal(got.headers('x-two'), 'a, b');
-    assert.equal(got.headers('absent'), undefined);
-    assert.match(seen[0].text, /^POST \/v1\/chat\/completions\?x=1 HTTP\/1\.1\r\n/);
-    assert.match(seen[0].text, /content-length: 9\r\n/);
-    assert.equal(on.sockets, 1);
-    const { got: second } = open(on, origin);
-    await until(() => second.over, 'the second end');
-    assert.equal(second.text, 'one two');
-    assert.equal(seen.length, 1, 'the same socket');
-    await on.close();
-    assert.equal(on.sockets, 0);
-    await until(() => seen[0].closed, 'the server sees the idle socket close');
-  });
-
-  test('a refused connection', async () => {
-    const { origin, server } = await serve(() => {});
-    server.close();
-    await once(server, 'close');
-    const { got } = open(transport(), origin);
-    await until(() => got.over, 'the failure');
-    assert.deepEqual(got.calls, ['fail']);
-    assert.equal(got.error?.code, 'MILLRACE_UPSTREAM_REFUSED');
-    assert.match(got.error?.message ?? '', /upstream one refused the connection: ECONNREFUSED/);
-  });
-
-  const breaks: [name: string, answer: string, how: 'reset' | 'end', calls: string[]][] = [
-    ['a reset before the head', '', 'reset', ['sent', 'fail']],
-    ['a close before the head', '', 'end', ['sent', 'fail']],
-    ['a close inside the head', HEAD.slice(0, 40), 'end', ['sent', 'fail']],
-    ['a reset after the head', HEAD, 'reset', ['sent', 'head', 'fail']],
-    ['a chunked body that ends early', HEAD + chunk('abc'), 'end', ['sent', 'head', 'fail']],
-    ['a chunk that ends early', `${HEAD}ff\r\nabc`, 'end', ['sent', 'head', 'fail']],
-    [
-      'a body shorter than its length',
-      'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc',
-      'end',
-      ['sent', 'head', 'fail'],
-    ],
-    ['what is not HTTP', 'SSH-2.0-OpenSSH_9.2\r\n', 'end', ['sent', 'fail']],
-    ['a chunk size that is none', `${HEAD}zz\r\nabc`, 'end', ['sent', 'head', 'fail']],
-  ];
-  for (const [name, answer, how, calls] of breaks) {
-    test(`${name} is a failure, once, after what came`, async () => {
-      const { origin } = await serve(({ socket }) => {
-        socket.write(answer, () => {
-          // Let the bytes arrive before the reset overtakes them.
-          setImmediate(() => (how === 'reset' ? socket.resetAndDestroy() : socket.end()));
-        });
-      });
-      const on = transport();
-      const { got } = open(on, origin);
-      await until(() => got.over, 'the failure');
-      assert.deepEqual(got.calls, calls);
-      assert.equal(got.error?.code, 'MILLRACE_UPSTREAM_RESET');
-      assert.ok(!JSON.stringify(got.error).includes('canary-key'));
-      if (answer.includes('abc') && !answer.includes('zz')) assert.equal(got.text, 'abc');
-      await until(() => on.sockets === 0, 'no socket is left');
-    });
-  }
-
-  test('a body that ends with the connection is whole', async () => {
-    const { origin } = await serve(({ socket }) =>
-      socket.end('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall of it'),
-    );
-    const on = transport();
-    const { got } = open(on, origin);
-    await until(() => got.over, 'the end');
-    assert.deepEqual([got.calls.at(-1), got.text], ['end', 'all of it']);
-    await until(() => on.sockets === 0, 'such a socket is not kept');
-  });
-
-  test('informational responses are not the response', async () => {
-    const { origin } = await serve(({ socket }) =>
-      socket.write(`HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n${HEAD}${chunk('x')}${LAST}`),
-    );
-    const { got } = open(transport(), origin);
-    await until(() => got.over, 'the end');
-    assert.deepEqual([got.calls, got.status], [['sent', 'head', 'end'], 200]);
-  });
-
-  test('pause stops the reading: the peer feels it, and after resume every byte comes, in order', async () => {
-    const block = 'x'.repeat(64 * 1024);
-    let written = 0;
-    let blocked = false;
-    const total = 400;
-    const { origin } = await serve(({ socket }) => {
-      socket.write(HEAD);
-      const more = () => {
-        while (written < total) {
-          written += 1;
-          if (!socket.write(chunk(block))) {
-            blocked = true;
-            return socket.once('drain', more);
-          }
-        }
-        return socket.write(LAST);
+    function open(on: Transport, origin: string): { exchange: Exchange; got: Recorder } {
+      const got = new Recorder();
+      const request = {
+        method: 'POST' as const,
+        path: '/v1/chat/completions?x=1',
+        headers: { 'content-type': 'application/json', authorization: 'Bearer canary-key' },
+        body: BODY,
       };
-      more();
+      const exchange = on.open({ name: 'one', origin }, request, got);
+      assert.deepEqual(got.calls, [], 'nothing is called from within open');
+      return { exchange, got };
+    }
+
+    describe('an exchange over HTTP', () => {
+      test('request out, head and body in, and the socket waits for the next one', async () => {
+        const { origin, seen } = await serve(({ socket }) =>
+          socket.write(
+            `${HEAD.replace('\r\n\r\n', '\r\nx-two: a\r\nX-Two: b\r\n\r\n')}${chunk('one ')}${chunk('two')}${LAST}`,
+          ),
+        );
+        const on = transport();
+        const { got } = open(on, origin);
+        await until(() => got.over, 'the end');
+        assert.deepEqual(got.calls, ['sent', 'head', 'end']);
+        assert.equal(got.text, 'one two');
+        assert.equal(got.pieces, 1, 'what one read brought comes as one piece');
+        assert.equal(got.status, 200);
+        assert.equal(got.headers('x-two'), 'a, b');
+        assert.equal(got.headers('absent'), undefined);
+        assert.match(seen[0].text, /^POST \/v1\/chat\/completions\?x=1 HTTP\/1\.1\r\n/);
+        assert.match(seen[0].text, /content-length: 9\r\n/);
+        assert.equal(on.sockets, 1);
+        const { got: second } = open(on, origin);
+        await until(() => second.over, 'the second end');
+        assert.equal(second.text, 'one two');
+        assert.equal(seen.length, 1, 'the same socket');
+        await on.close();
+        assert.equal(on.sockets, 0);
+        await until(() => seen[0].closed, 'the server sees the idle socket close');
+      });
+
+      test('a refused connection', async () => {
+        const { origin, server } = await serve(() => {});
+        server.close();
+        await once(server, 'close');
+        const { got } = open(transport(), origin);
+        await until(() => got.over, 'the failure');
+        assert.deepEqual(got.calls, ['fail']);
+        assert.equal(got.error?.code, 'MILLRACE_UPSTREAM_REFUSED');
+        assert.match(got.error?.message ?? '', /upstream one refused the connection: ECONNREFUSED/);
+      });
+
+      const breaks: [name: string, answer: string, how: 'reset' | 'end', calls: string[]][] = [
+        ['a reset before the head', '', 'reset', ['sent', 'fail']],
+        ['a close before the head', '', 'end', ['sent', 'fail']],
+        ['a close inside the head', HEAD.slice(0, 40), 'end', ['sent', 'fail']],
+        ['a reset after the head', HEAD, 'reset', ['sent', 'head', 'fail']],
+        ['a chunked body that ends early', HEAD + chunk('abc'), 'end', ['sent', 'head', 'fail']],
+        ['a chunk that ends early', `${HEAD}ff\r\nabc`, 'end', ['sent', 'head', 'fail']],
+        [
+          'a body shorter than its length',
+          'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc',
+          'end',
+          ['sent', 'head', 'fail'],
+        ],
+        ['what is not HTTP', 'SSH-2.0-OpenSSH_9.2\r\n', 'end', ['sent', 'fail']],
+        ['a chunk size that is none', `${HEAD}zz\r\nabc`, 'end', ['sent', 'head', 'fail']],
+      ];
+      for (const [name, answer, how, calls] of breaks) {
+        test(`${name} is a failure, once, after what came`, async () => {
+          const { origin } = await serve(({ socket }) => {
+            socket.write(answer, () => {
+              // Let the bytes arrive before the reset overtakes them.
+              setImmediate(() => (how === 'reset' ? socket.resetAndDestroy() : socket.end()));
+            });
+          });
+          const on = transport();
+          const { got } = open(on, origin);
+          await until(() => got.over, 'the failure');
+          assert.deepEqual(got.calls, calls);
+          assert.equal(got.error?.code, 'MILLRACE_UPSTREAM_RESET');
+          assert.ok(!JSON.stringify(got.error).includes('canary-key'));
+          if (answer.includes('abc') && !answer.includes('zz')) assert.equal(got.text, 'abc');
+          await until(() => on.sockets === 0, 'no socket is left');
+        });
+      }
+
+      test('a body that ends with the connection is whole', async () => {
+        const { origin } = await serve(({ socket }) =>
+          socket.end('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall of it'),
+        );
+        const on = transport();
+        const { got } = open(on, origin);
+        await until(() => got.over, 'the end');
+        assert.deepEqual([got.calls.at(-1), got.text], ['end', 'all of it']);
+        await until(() => on.sockets === 0, 'such a socket is not kept');
+      });
+
+      test('informational responses are not the response', async () => {
+        const { origin } = await serve(({ socket }) =>
+          socket.write(`HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n${HEAD}${chunk('x')}${LAST}`),
+        );
+        const { got } = open(transport(), origin);
+        await until(() => got.over, 'the end');
+        assert.deepEqual([got.calls, got.status], [['sent', 'head', 'end'], 200]);
+      });
+
+      test('pause stops the reading: the peer feels it, and after resume every byte comes, in order', async () => {
+        const block = 'x'.repeat(64 * 1024);
+        let written = 0;
+        let blocked = false;
+        const total = 400;
+        const { origin } = await serve(({ socket }) => {
+          socket.write(HEAD);
+          const more = () => {
+            while (written < total) {
+              written += 1;
+              if (!socket.write(chunk(block))) {
+                blocked = true;
+                return socket.once('drain', more);
+              }
+            }
+            return socket.write(LAST);
+          };
+          more();
+        });
+        const { exchange, got } = open(transport(), origin);
+        got.onData = () => exchange.pause();
+        await until(
+          () => got.pieces > 0 && blocked,
+          'the first piece, and a writer that must wait',
+        );
+        let held = -1;
+        await until(() => {
+          const same = held === got.text.length;
+          held = got.text.length;
+          return same;
+        }, 'silence');
+        assert.ok(got.text.length < 512 * 1024, `${got.text.length} bytes came while paused`);
+        assert.ok(written < total, 'the peer was held back');
+        got.onData = () => {};
+        exchange.resume();
+        await until(() => got.over, 'the end', 20_000);
+        assert.equal(got.text.length, total * block.length);
+      });
+
+      test('a pause before anything came holds the body back', async () => {
+        const { origin } = await serve(({ socket }) => socket.write(HEAD + chunk('later') + LAST));
+        const { exchange, got } = open(transport(), origin);
+        exchange.pause();
+        await until(() => got.calls.includes('head'), 'the head');
+        assert.ok(!got.over);
+        exchange.resume();
+        await until(() => got.over, 'the end');
+        assert.equal(got.text, 'later');
+      });
     });
-    const { exchange, got } = open(transport(), origin);
-    got.onData = () => exchange.pause();
-    await until(() => got.pieces > 0 && blocked, 'the first piece, and a writer that must wait');
-    let held = -1;
-    await until(() => {
-      const same = held === got.text.length;
-      held = got.text.length;
-      return same;
-    }, 'silence');
-    assert.ok(got.text.length < 512 * 1024, `${got.text.length} bytes came while paused`);
-    assert.ok(written < total, 'the peer was held back');
-    got.onData = () => {};
-    exchange.resume();
-    await until(() => got.over, 'the end', 20_000);
-    assert.equal(got.text.length, total * block.length);
-  });
 
-  test('a pause before anything came holds the body back', async () => {
-    const { origin } = await serve(({ socket }) => socket.write(HEAD + chunk('later') + LAST));
-    const { exchange, got } = open(transport(), origin);
-    exchange.pause();
-    await until(() => got.calls.includes('head'), 'the head');
-    assert.ok(!got.over);
-    exchange.resume();
-    await until(() => got.over, 'the end');
-    assert.equal(got.text, 'later');
-  });
-});
+    describe('cancelling an exchange closes its socket at once', () => {
+      test('while it is queued: nothing is ever connected', async () => {
+        const { origin, seen } = await serve(() => {});
+        const on = transport();
+        const { exchange, got } = open(on, origin);
+        exchange.cancel();
+        exchange.cancel();
+        const { got: other } = open(on, origin);
+        await until(() => other.calls.includes('sent'), 'a later exchange is under way');
+        assert.equal(seen.length, 1);
+        assert.deepEqual(got.calls, []);
+      });
 
-describe('cancelling an exchange closes its socket at once', () => {
-  test('while it is queued: nothing is ever connected', async () => {
-    const { origin, seen } = await serve(() => {});
-    const on = transport();
-    const { exchange, got } = open(on, origin);
-    exchange.cancel();
-    exchange.cancel();
-    const { got: other } = open(on, origin);
-    await until(() => other.calls.includes('sent'), 'a later exchange is under way');
-    assert.equal(seen.length, 1);
-    assert.deepEqual(got.calls, []);
-  });
+      test('while it connects: the request is never written', async () => {
+        const { origin, seen } = await serve(() => {});
+        const on = transport();
+        const { exchange, got } = open(on, origin);
+        // The socket is made in a microtask; its connect event needs a turn of the loop.
+        await Promise.resolve();
+        assert.equal(on.sockets, 1);
+        exchange.cancel();
+        await until(() => on.sockets === 0, 'no socket');
+        assert.ok(seen.every(({ text }) => text === ''));
+        assert.deepEqual(got.calls, []);
+      });
 
-  test('while it connects: the request is never written', async () => {
-    const { origin, seen } = await serve(() => {});
-    const on = transport();
-    const { exchange, got } = open(on, origin);
-    // The socket is made in a microtask; its connect event needs a turn of the loop.
-    await Promise.resolve();
-    assert.equal(on.sockets, 1);
-    exchange.cancel();
-    await until(() => on.sockets === 0, 'no socket');
-    assert.ok(seen.every(({ text }) => text === ''));
-    assert.deepEqual(got.calls, []);
-  });
+      test('while it waits for the head', async () => {
+        const { origin, seen } = await serve(() => {});
+        const on = transport();
+        const { exchange, got } = open(on, origin);
+        await until(() => bodies(seen[0]?.text ?? '') === 1, 'the request');
+        exchange.cancel();
+        await until(() => seen[0].closed, 'the server sees the close');
+        assert.deepEqual(got.calls, ['sent']);
+        assert.equal(on.sockets, 0);
+      });
 
-  test('while it waits for the head', async () => {
-    const { origin, seen } = await serve(() => {});
-    const on = transport();
-    const { exchange, got } = open(on, origin);
-    await until(() => bodies(seen[0]?.text ?? '') === 1, 'the request');
-    exchange.cancel();
-    await until(() => seen[0].closed, 'the server sees the close');
-    assert.deepEqual(got.calls, ['sent']);
-    assert.equal(on.sockets, 0);
-  });
+      test('while the body comes, from within data too: nothing more is called', async () => {
+        const { origin, seen } = await serve(({ socket }) => socket.write(HEAD + chunk('a')));
+        const on = transport();
+        const { exchange, got } = open(on, origin);
+        got.onData = () => exchange.cancel();
+        await until(() => seen[0]?.closed, 'the server sees the close');
+        assert.deepEqual([got.calls, got.text], [['sent', 'head'], 'a']);
+        assert.equal(on.sockets, 0);
+      });
 
-  test('while the body comes, from within data too: nothing more is called', async () => {
-    const { origin, seen } = await serve(({ socket }) => socket.write(HEAD + chunk('a')));
-    const on = transport();
-    const { exchange, got } = open(on, origin);
-    got.onData = () => exchange.cancel();
-    await until(() => seen[0]?.closed, 'the server sees the close');
-    assert.deepEqual([got.calls, got.text], [['sent', 'head'], 'a']);
-    assert.equal(on.sockets, 0);
-  });
+      test('while it is paused', async () => {
+        const { origin, seen } = await serve(({ socket }) => socket.write(HEAD + chunk('a')));
+        const { exchange, got } = open(transport(), origin);
+        got.onData = () => exchange.pause();
+        await until(() => got.pieces === 1, 'a piece');
+        exchange.cancel();
+        await until(() => seen[0].closed, 'the server sees the close');
+        assert.ok(!got.over);
+      });
 
-  test('while it is paused', async () => {
-    const { origin, seen } = await serve(({ socket }) => socket.write(HEAD + chunk('a')));
-    const { exchange, got } = open(transport(), origin);
-    got.onData = () => exchange.pause();
-    await until(() => got.pieces === 1, 'a piece');
-    exchange.cancel();
-    await until(() => seen[0].closed, 'the server sees the close');
-    assert.ok(!got.over);
-  });
-
-  test('after the end it does nothing to the socket that waits', async () => {
-    const { origin, seen } = await serve(({ socket }) => socket.write(HEAD + LAST));
-    const on = transport();
-    const { exchange, got } = open(on, origin);
-    await until(() => got.over, 'the end');
-    exchange.cancel();
-    const { got: second } = open(on, origin);
-    await until(() => second.over, 'the second end');
-    assert.equal(second.calls.at(-1), 'end');
-    assert.equal(seen.length, 1);
-  });
-});
-
-describe('sockets kept alive', () => {
-  test('one that the peer closed meanwhile is not used', async () => {
-    const { origin, seen } = await serve(({ socket }) => socket.write(HEAD + LAST));
-    const on = transport();
-    const first = open(on, origin).got;
-    await until(() => first.over, 'the first end');
-    seen[0].socket.end();
-    await until(() => on.sockets === 0, 'the idle socket is gone');
-    const second = open(on, origin).got;
-    await until(() => second.over, 'the second end');
-    assert.equal(second.calls.at(-1), 'end');
-    assert.equal(seen.length, 2);
-  });
-
-  test('one that breaks under the next request before a byte came: the request goes to a fresh socket, once', async () => {
-    const { origin, seen } = await serve(({ socket }, request) => {
-      if (request === 1) socket.resetAndDestroy();
-      else socket.write(HEAD + chunk(`answer ${request}`) + LAST);
+      test('after the end it does nothing to the socket that waits', async () => {
+        const { origin, seen } = await serve(({ socket }) => socket.write(HEAD + LAST));
+        const on = transport();
+        const { exchange, got } = open(on, origin);
+        await until(() => got.over, 'the end');
+        exchange.cancel();
+        const { got: second } = open(on, origin);
+        await until(() => second.over, 'the second end');
+        assert.equal(second.calls.at(-1), 'end');
+        assert.equal(seen.length, 1);
+      });
     });
-    const on = transport();
-    const first = open(on, origin).got;
-    await until(() => first.over, 'the first end');
-    const second = open(on, origin).got;
-    await until(() => second.over, 'the second end');
-    assert.deepEqual(second.calls, ['sent', 'head', 'end']);
-    assert.equal(second.text, 'answer 2');
-    assert.equal(seen.length, 2);
-  });
 
-  test('a fresh socket that breaks is a failure: nothing is tried twice', async () => {
-    const { origin, seen } = await serve(({ socket }, request) => {
-      if (request === 0) socket.write(HEAD + LAST);
-      else socket.resetAndDestroy();
-    });
-    const on = transport();
-    const first = open(on, origin).got;
-    await until(() => first.over, 'the first end');
-    const second = open(on, origin).got;
-    await until(() => second.over, 'the failure');
-    assert.equal(second.error?.code, 'MILLRACE_UPSTREAM_RESET');
-    assert.equal(seen.length, 2);
-  });
+    describe('sockets kept alive', () => {
+      test('one that the peer closed meanwhile is not used', async () => {
+        const { origin, seen } = await serve(({ socket }) => socket.write(HEAD + LAST));
+        const on = transport();
+        const first = open(on, origin).got;
+        await until(() => first.over, 'the first end');
+        seen[0].socket.end();
+        await until(() => on.sockets === 0, 'the idle socket is gone');
+        const second = open(on, origin).got;
+        await until(() => second.over, 'the second end');
+        assert.equal(second.calls.at(-1), 'end');
+        assert.equal(seen.length, 2);
+      });
 
-  test('one that breaks after a byte came is a failure', async () => {
-    const { origin, seen } = await serve(({ socket }, request) => {
-      if (request === 0) socket.write(HEAD + LAST);
-      else socket.write('HTTP/1.1 200', () => setImmediate(() => socket.resetAndDestroy()));
-    });
-    const on = transport();
-    const first = open(on, origin).got;
-    await until(() => first.over, 'the first end');
-    const second = open(on, origin).got;
-    await until(() => second.over, 'the failure');
-    assert.equal(second.error?.code, 'MILLRACE_UPSTREAM_RESET');
-    assert.equal(seen.length, 1);
-  });
+      test('one that breaks under the next request before a byte came: the request goes to a fresh socket, once', async () => {
+        const { origin, seen } = await serve(({ socket }, request) => {
+          if (request === 1) socket.resetAndDestroy();
+          else socket.write(HEAD + chunk(`answer ${request}`) + LAST);
+        });
+        const on = transport();
+        const first = open(on, origin).got;
+        await until(() => first.over, 'the first end');
+        const second = open(on, origin).got;
+        await until(() => second.over, 'the second end');
+        assert.deepEqual(second.calls, ['sent', 'head', 'end']);
+        assert.equal(second.text, 'answer 2');
+        assert.equal(seen.length, 2);
+      });
 
-  test('at most idleSocketsMax wait; the others close', async () => {
-    const waiting: net.Socket[] = [];
-    const { origin, seen } = await serve(({ socket }) => {
-      waiting.push(socket);
-      if (waiting.length === 3) for (const each of waiting) each.write(HEAD + LAST);
+      test('a fresh socket that breaks is a failure: nothing is tried twice', async () => {
+        const { origin, seen } = await serve(({ socket }, request) => {
+          if (request === 0) socket.write(HEAD + LAST);
+          else socket.resetAndDestroy();
+        });
+        const on = transport();
+        const first = open(on, origin).got;
+        await until(() => first.over, 'the first end');
+        const second = open(on, origin).got;
+        await until(() => second.over, 'the failure');
+        assert.equal(second.error?.code, 'MILLRACE_UPSTREAM_RESET');
+        assert.equal(seen.length, 2);
+      });
+
+      test('one that breaks after a byte came is a failure', async () => {
+        const { origin, seen } = await serve(({ socket }, request) => {
+          if (request === 0) socket.write(HEAD + LAST);
+          else socket.write('HTTP/1.1 200', () => setImmediate(() => socket.resetAndDestroy()));
+        });
+        const on = transport();
+        const first = open(on, origin).got;
+        await until(() => first.over, 'the first end');
+        const second = open(on, origin).got;
+        await until(() => second.over, 'the failure');
+        assert.equal(second.error?.code, 'MILLRACE_UPSTREAM_RESET');
+        assert.equal(seen.length, 1);
+      });
+
+      test('at most idleSocketsMax wait; the others close', async () => {
+        const waiting: net.Socket[] = [];
+        const { origin, seen } = await serve(({ socket }) => {
+          waiting.push(socket);
+          if (waiting.length === 3) for (const each of waiting) each.write(HEAD + LAST);
+        });
+        const on = transport();
+        const all = [open(on, origin).got, open(on, origin).got, open(on, origin).got];
+        await until(() => all.every((got) => got.over), 'three ends');
+        await until(() => on.sockets === 2, 'two are kept');
+        await until(() => seen.filter(({ closed }) => closed).length === 1, 'one closed');
+      });
     });
-    const on = transport();
-    const all = [open(on, origin).got, open(on, origin).got, open(on, origin).got];
-    await until(() => all.every((got) => got.over), 'three ends');
-    await until(() => on.sockets === 2, 'two are kept');
-    await until(() => seen.filter(({ closed }) => closed).length === 1, 'one closed');
   });
-});
+}

@@ -1,0 +1,82 @@
+/** The sockets of a transport: which are open, and which wait idle for the next exchange to their origin, latest first. */
+import type { Socket } from 'node:net';
+import type { LineOptions } from './line.ts';
+
+export interface SocketOptions {
+  /** Idle sockets kept for each origin. */
+  readonly idleSocketsMax: number;
+  readonly idleMs: number;
+  /** More certificate authorities to trust, PEM. */
+  readonly ca?: string;
+}
+
+/** A connected socket with whatever speaks HTTP over it. */
+export interface PooledLine {
+  readonly origin: string;
+  readonly socket: Socket;
+  /** Can it take another exchange? */
+  readonly usable: boolean;
+  destroy(): void;
+}
+
+export class Sockets<L extends PooledLine> {
+  readonly options: SocketOptions;
+  readonly open = new Set<Socket>();
+  closing = false;
+  readonly #idle = new Map<string, L[]>();
+  #emptied: (() => void) | undefined;
+
+  constructor(options: SocketOptions) {
+    this.options = options;
+  }
+
+  line(origin: string): LineOptions {
+    return { origin, idleMs: this.options.idleMs, ca: this.options.ca };
+  }
+
+  own(socket: Socket): void {
+    this.open.add(socket);
+    socket.once('close', () => {
+      this.open.delete(socket);
+      if (this.open.size === 0) this.#emptied?.();
+    });
+  }
+
+  /** The line that was used last: its socket is the least likely to be stale. */
+  take(origin: string): L | undefined {
+    const idle = this.#idle.get(origin);
+    for (let line = idle?.pop(); line !== undefined; line = idle?.pop()) {
+      if (line.usable) return line;
+      line.destroy();
+    }
+    return undefined;
+  }
+
+  give(line: L): void {
+    const idle = this.#idle.get(line.origin) ?? [];
+    this.#idle.set(line.origin, idle);
+    if (this.closing || !line.usable || idle.length >= this.options.idleSocketsMax) {
+      return line.destroy();
+    }
+    idle.push(line);
+  }
+
+  /** A dead socket does not wait for anybody. */
+  watch(line: L): L {
+    line.socket.once('close', () => {
+      const idle = this.#idle.get(line.origin);
+      const at = idle?.indexOf(line) ?? -1;
+      if (at >= 0) idle?.splice(at, 1);
+    });
+    return line;
+  }
+
+  close(): Promise<void> {
+    this.closing = true;
+    for (const idle of this.#idle.values()) for (const line of idle.splice(0)) line.destroy();
+    if (this.open.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#emptied = resolve;
+    });
+  }
+}
