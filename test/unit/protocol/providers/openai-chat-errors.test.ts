@@ -118,7 +118,11 @@ describe('the reason', () => {
   });
 
   test('is never empty', () => {
-    for (const body of ['', '   ', '\n']) assert.equal(reason(body), 'no reason given');
+    for (const body of ['', '   ', '\n', '\u2028']) assert.equal(reason(body), 'no reason given');
+    assert.equal(
+      reason({ error: { message: '', detail: null } }),
+      '{"error":{"message":"","detail":null}}',
+    );
   });
 
   test('is bounded', () => {
@@ -127,6 +131,7 @@ describe('the reason', () => {
       assert.equal(said.length, 300);
       assert.ok(said.endsWith('…'));
     }
+    assert.equal(reason('x y '.repeat(74) + 'x yz'), 'x y '.repeat(74) + 'x yz', 'exactly 300');
     assert.equal(String(reason('ab '.repeat(100).trim())).length, 299);
   });
 
@@ -234,6 +239,21 @@ describe('an error inside the stream', () => {
       }),
       'MILLRACE_UPSTREAM_LIMITED',
       /limits the rate/,
+    ],
+    'a rate limit by its number in words': [
+      eventsOf({ error: { message: 'slow down', code: '429' } }),
+      'MILLRACE_UPSTREAM_LIMITED',
+      /limits the rate/,
+    ],
+    'a request that is wrong by its number': [
+      eventsOf({ error: { message: 'bad', code: 422 } }),
+      'MILLRACE_UPSTREAM_REJECTED',
+      /\(422\): bad/,
+    ],
+    'a request that is wrong by its number in words': [
+      eventsOf({ error: { message: 'bad', code: '413' } }),
+      'MILLRACE_UPSTREAM_REJECTED',
+      /\(413\): bad/,
     ],
     'an empty quota': [
       eventsOf({
