@@ -1,15 +1,9 @@
 /** Facts as log lines: what an operator reads, with the fields a machine filters by. */
 import type { Fact } from '../threads/facts.ts';
-
-export interface FactLog {
-  debug(fields: object, text: string): void;
-  info(fields: object, text: string): void;
-  warn(fields: object, text: string): void;
-  error(fields: object, text: string): void;
-}
+import type { Log } from './log.ts';
 
 /** `streams`: write a line for every finished stream. */
-export function logFact(log: FactLog, fact: Fact, streams: boolean): void {
+export function logFact(log: Log, fact: Fact, streams: boolean): void {
   const { fact: event, ...rest } = fact;
   const fields = { event, ...rest };
   switch (fact.fact) {
