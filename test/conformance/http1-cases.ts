@@ -84,6 +84,11 @@ const valid: RequestCase[] = [
 ];
 
 const invalid: RequestCase[] = [
+  {
+    name: 'a coding other than chunks',
+    bytes: post('Transfer-Encoding: gzip\r\n', '0\r\n\r\n'),
+    must: 'refuse',
+  },
   { name: 'no Host', bytes: get(), must: 'refuse', uws: hangs },
   { name: 'two Hosts', bytes: get('Host: x\r\nHost: y\r\n'), must: 'refuse' },
   {

@@ -32,7 +32,9 @@ export async function chooseBackend(options: {
         why: `uWebSockets.js ${loaded.version}, ${where}${others}`,
       };
     } catch (error) {
-      refusals.push(`${where}: ${firstReason(error)}`);
+      const reason = firstReason(error);
+      // Millrace beside the application: the same package for both, said once.
+      if (!refusals.at(-1)?.endsWith(`: ${reason}`)) refusals.push(`${where}: ${reason}`);
     }
   }
   const reason = refusals.join('; ');

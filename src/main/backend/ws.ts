@@ -174,7 +174,6 @@ class Upgrades {
   }
 
   #settle(verdict: UpgradeVerdict, request: IncomingMessage, socket: Duplex, early: Buffer): void {
-    if (socket.destroyed) return;
     if (!verdict.accept) return answerRaw(socket, verdict.reply);
     if (verdict.protocol !== undefined) this.#chosen.set(request, verdict.protocol);
     request.headers.upgrade = 'websocket'; // `ws` takes it for the only word there; we have seen that it is one of them

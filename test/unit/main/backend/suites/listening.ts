@@ -17,9 +17,16 @@ const handlers = {
   fault() {},
 };
 
+/** Told, not 0: the core of uWebSockets.js marks a listening socket for reuse or sharing only when it is told the port. */
+async function freePort(): Promise<number> {
+  const free = await createWsBackend().listen(silent, handlers);
+  await free.close();
+  return free.port;
+}
+
 export function listening(implementation: Implementation): void {
   it('refuses a port that is taken, by itself and by the other server', async (t) => {
-    const served = await serve(t, implementation);
+    const served = await serve(t, implementation, {}, { port: await freePort() });
     const options = { ...silent, port: served.port };
     for (const backend of [implementation.create(), createWsBackend()])
       await assert.rejects(backend.listen(options, handlers), (error) => {
@@ -67,10 +74,7 @@ export function listening(implementation: Implementation): void {
   });
 
   it('drops what is open on close, tells of each, and frees the port', async (t) => {
-    // Not by port 0: the core marks a listening socket for reuse only when it is told the port.
-    const free = await createWsBackend().listen(silent, handlers);
-    await free.close();
-    const served = await serve(t, implementation, {}, { port: free.port });
+    const served = await serve(t, implementation, {}, { port: await freePort() });
     const clients = await Promise.all(Array.from({ length: 20 }, () => open(served.url)));
     await Promise.all([served.listening.close(), served.listening.close()]);
     const closes = await Promise.all(clients.map(({ closed }) => closed));
