@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 
 const source = fileURLToPath(new URL('../../../../src', import.meta.url));
 const folders = ['main', 'worker', 'coordinator', 'threads', 'memory'];
+/** Its bytes come from upstreams' sockets: no ring, no slab. */
+const outside = /^worker\/connect\//;
 
 interface Way {
   readonly pattern: RegExp;
@@ -61,9 +63,10 @@ function filesIn(folder: string): string[] {
 test('no code that sees ring payloads decodes them in place', () => {
   const files = folders.flatMap((folder) => filesIn(join(source, folder)));
   assert.ok(files.length > 20, 'found the source');
-  const found = files.flatMap((file) =>
-    complaints(relative(source, file).split(sep).join('/'), readFileSync(file, 'utf8')),
-  );
+  const found = files.flatMap((file) => {
+    const path = relative(source, file).split(sep).join('/');
+    return outside.test(path) ? [] : complaints(path, readFileSync(file, 'utf8'));
+  });
   assert.deepEqual(found, []);
 });
 
