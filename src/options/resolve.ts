@@ -114,34 +114,46 @@ function fillSecrets(value: unknown, path: Path, env: Env, problems: Problem[]):
   return value;
 }
 
+/** Pairs of which the first must be more than the second, or it strikes before the other had its chance. */
+const ordered = [
+  // Otherwise a silent client is closed before it was ever asked.
+  ['server', 'idleTimeoutMs', 'pingIntervalMs'],
+  // Otherwise a healthy thread is replaced between two signs of life.
+  ['threads', 'hungAfterMs', 'heartbeatMs'],
+] as const;
+
 /** What must hold between options. */
 function crossChecks(options: Options): Problem[] {
-  const problems: Problem[] = [];
-  const names = new Map<string, number>();
-  for (const [index, { name, url }] of options.upstreams.entries()) {
+  const problems: Problem[] = [...duplicates(options)];
+  for (const [index, { url }] of options.upstreams.entries()) {
     const { username, password } = new URL(url);
-    if (username !== '' || password !== '') {
-      // The URL stands in logs and in the status; a key does not.
-      const text = 'must not hold a user or password; use apiKey';
-      problems.push({ path: ['upstreams', index, 'url'], text });
-    }
-    const first = names.get(name);
-    if (first === undefined) names.set(name, index);
-    else {
-      const text = `must differ from upstreams[${first}].name`;
-      problems.push({ path: ['upstreams', index, 'name'], text, got: name });
-    }
+    if (username === '' && password === '') continue;
+    // The URL stands in logs and in the status; a key does not.
+    const text = 'must not hold a user or password; use apiKey';
+    problems.push({ path: ['upstreams', index, 'url'], text });
   }
-  const taken = new Map<string, string>();
-  for (const [dialect, path] of Object.entries(options.paths)) {
-    const first = taken.get(path);
-    if (first === undefined) taken.set(path, dialect);
-    else {
-      const text = `must differ from paths.${first}`;
-      problems.push({ path: ['paths', dialect], text, got: path });
-    }
+  for (const [group, more, less] of ordered) {
+    const values: Readonly<Record<string, unknown>> = options[group];
+    const [got, least] = [Number(values[more]), Number(values[less])];
+    if (got > least) continue;
+    const text = `must be more than ${group}.${less} (${least})`;
+    problems.push({ path: [group, more], text, got });
   }
   return problems;
+}
+
+/** Names and paths that are there twice. */
+function duplicates(options: Options): Problem[] {
+  const names = options.upstreams.map(({ name }, index) => [['upstreams', index, 'name'], name]);
+  const paths = Object.entries(options.paths).map(([key, path]) => [['paths', key], path]);
+  return [names, paths].flatMap((group) => {
+    const first = new Map<string, Path>();
+    return (group as [Path, string][]).flatMap(([path, got]) => {
+      const taken = first.get(got);
+      if (taken === undefined) first.set(got, path);
+      return taken === undefined ? [] : [{ path, text: `must differ from ${dotted(taken)}`, got }];
+    });
+  });
 }
 
 function freeze<T>(value: T): T {

@@ -196,6 +196,22 @@ test('what the schema cannot see: names twice, paths twice, a size that is no po
   ]);
 });
 
+test('a timeout that strikes before its warning is refused, at the bound too', () => {
+  const idle = (pingIntervalMs: number, idleTimeoutMs: number) => ({
+    server: { pingIntervalMs, idleTimeoutMs },
+  });
+  assert.equal(resolveOptions({ code: idle(500, 501) }).options.server.idleTimeoutMs, 501);
+  assert.deepEqual(wrong(idle(500, 500)), [
+    'server.idleTimeoutMs must be more than server.pingIntervalMs (500), got 500 (code)',
+  ]);
+  assert.deepEqual(wrong({ server: { idleTimeoutMs: 20_000 } }), [
+    'server.idleTimeoutMs must be more than server.pingIntervalMs (30000), got 20000 (code)',
+  ]);
+  assert.deepEqual(wrong({ threads: { heartbeatMs: 50, hungAfterMs: 50 } }), [
+    'threads.hungAfterMs must be more than threads.heartbeatMs (50), got 50 (code)',
+  ]);
+});
+
 test('secrets are never in a message, wherever they stand', () => {
   const secret = 'sk-very-secret';
   const cases: Sources[] = [
