@@ -132,7 +132,7 @@ export class Relay {
   }
 
   #gather(tally: Tally): Means {
-    const { options, clock, random, transport, providers, table, worker } = this.#parts;
+    const { options, clock, random, transport, providers, table, worker, generation } = this.#parts;
     const { retriesRunningShare, retriesRunningMax } = options.stream;
     return {
       options,
@@ -142,7 +142,7 @@ export class Relay {
       providers,
       alarms: this.#alarms,
       coalesce: (next, onMerged) => this.#parts.coalesce(next, onMerged),
-      route: new Route({ options, table, balancer: RoundRobin, clock, worker }),
+      route: new Route({ options, table, balancer: RoundRobin, clock, worker, generation }),
       budget: new RetryBudget(retriesRunningShare, retriesRunningMax),
       tally,
       lingering: new Set(),
@@ -253,6 +253,7 @@ export class Relay {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    if (this.#isRetired()) this.#means.tally.mute();
     this.#stopBeat();
     this.#pump.stop();
     for (const session of this.#sessions.values()) session.close();

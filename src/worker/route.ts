@@ -2,7 +2,7 @@
  * Stage ③: which upstreams serve a model, which of them may take a stream now (as the shared table says), and which is next.
  */
 import type { UpstreamTable } from '../memory/contract.ts';
-import { UpstreamWord } from '../memory/layout.ts';
+import { ShareWord, UpstreamWord } from '../memory/layout.ts';
 import type { Options, UpstreamOptions } from '../options/schema.ts';
 import { COOLDOWN_MS, COOLDOWN_MS_MAX } from '../policy/backoff.ts';
 import type { Balancer } from '../policy/balance/balancer.ts';
@@ -19,6 +19,8 @@ export interface RouteParts {
   readonly clock: Clock;
   /** This worker's number: its own rows in the table. */
   readonly worker: number;
+  /** Its incarnation: rows that another one has taken over are left alone. */
+  readonly generation: number;
 }
 
 /** One configured upstream, by its index in the options and in the table. */
@@ -74,12 +76,13 @@ export class Route {
   }
 
   acquire(index: number): void {
-    this.#parts.table.acquire(index, this.#parts.worker);
+    if (this.#ownsRow(index)) this.#parts.table.acquire(index, this.#parts.worker);
   }
 
   /** Exactly once for each `acquire`. 'neither': the client left or asked for nonsense; the upstream is not to blame. */
   release(index: number, outcome: 'succeeded' | 'failed' | 'neither'): void {
     const { table, worker } = this.#parts;
+    if (!this.#ownsRow(index)) return;
     table.release(index, worker, outcome !== 'failed');
     if (outcome === 'failed') table.add(index, UpstreamWord.failuresInRow, 1);
     if (outcome === 'succeeded' && table.get(index, UpstreamWord.failuresInRow) !== 0) {
@@ -94,6 +97,11 @@ export class Route {
     const until = (this.#parts.clock.wall() + ms) | 0;
     this.#parts.table.set(index, UpstreamWord.cooldownUntil, until === 0 ? 1 : until);
     return ms;
+  }
+
+  #ownsRow(index: number): boolean {
+    const { table, worker, generation } = this.#parts;
+    return table.share(index, worker, ShareWord.generation) === generation;
   }
 
   #isUsable(index: number, nowMs: number): boolean {

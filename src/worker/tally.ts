@@ -11,6 +11,7 @@ export class Tally {
   readonly #merged: number;
   readonly #running: number;
   #streams = 0;
+  #isMuted = false;
 
   constructor(block: CounterBlock, schedule: Schedule) {
     this.#block = block;
@@ -20,16 +21,21 @@ export class Tally {
     this.#running = schedule.index('millrace_streams_running');
   }
 
+  /** The block is another incarnation's from here on: what still ends here is counted by nobody. */
+  mute(): void {
+    this.#isMuted = true;
+  }
+
   deltas(n: number): void {
-    this.#block.add(this.#deltas, n);
+    this.#add(this.#deltas, n);
   }
 
   merged(): void {
-    this.#block.add(this.#merged);
+    this.#add(this.#merged);
   }
 
   fallback(): void {
-    this.#block.add(this.#schedule.index('millrace_scan_fallback_total'));
+    this.#add(this.#schedule.index('millrace_scan_fallback_total'));
   }
 
   /** Streams running now. */
@@ -39,33 +45,33 @@ export class Tally {
 
   started(dialect: string): void {
     const at = this.#schedule.dimensions.dialect.indexOf(dialect);
-    this.#block.add(this.#schedule.index('millrace_streams_started_total', Math.max(0, at)));
+    this.#add(this.#schedule.index('millrace_streams_started_total', Math.max(0, at)));
     this.#stage('route');
     this.#run(1);
   }
 
   ended(outcome: (typeof outcomes)[number], durationMs: number): void {
     const at = this.#schedule.dimensions.outcome.indexOf(outcome);
-    this.#block.add(this.#schedule.index('millrace_streams_ended_total', at));
+    this.#add(this.#schedule.index('millrace_streams_ended_total', at));
     this.#observe(this.#schedule.index('millrace_stream_seconds'), durationMs);
     this.#run(-1);
   }
 
   attempt(upstream: number): void {
-    this.#block.add(this.#schedule.index('millrace_upstream_attempts_total', upstream));
+    this.#add(this.#schedule.index('millrace_upstream_attempts_total', upstream));
     this.#stage('stream');
   }
 
   attemptFailed(upstream: number): void {
-    this.#block.add(this.#schedule.index('millrace_upstream_failures_total', upstream));
+    this.#add(this.#schedule.index('millrace_upstream_failures_total', upstream));
   }
 
   failover(): void {
-    this.#block.add(this.#schedule.index('millrace_failovers_total'));
+    this.#add(this.#schedule.index('millrace_failovers_total'));
   }
 
   budgetExhausted(): void {
-    this.#block.add(this.#schedule.index('millrace_retry_budget_exhausted_total'));
+    this.#add(this.#schedule.index('millrace_retry_budget_exhausted_total'));
   }
 
   firstDelta(upstream: number, ms: number): void {
@@ -76,34 +82,38 @@ export class Tally {
     const { direction } = this.#schedule.dimensions;
     const inward = this.#schedule.index('millrace_tokens_total', direction.indexOf('in'));
     const outward = this.#schedule.index('millrace_tokens_total', direction.indexOf('out'));
-    this.#block.add(inward, input);
-    this.#block.add(outward, output);
+    this.#add(inward, input);
+    this.#add(outward, output);
   }
 
   ringFull(): void {
-    this.#block.add(this.#schedule.index('millrace_ring_full_total'));
+    this.#add(this.#schedule.index('millrace_ring_full_total'));
   }
 
   backpressure(): void {
-    this.#block.add(this.#schedule.index('millrace_backpressure_total'));
+    this.#add(this.#schedule.index('millrace_backpressure_total'));
   }
 
   error(code: Code): void {
-    this.#block.add(this.#schedule.index('websocket_errors_total'));
-    this.#block.add(this.#schedule.index('millrace_errors_total', codes.indexOf(code)));
+    this.#add(this.#schedule.index('websocket_errors_total'));
+    this.#add(this.#schedule.index('millrace_errors_total', codes.indexOf(code)));
+  }
+
+  #add(index: number, n = 1): void {
+    if (!this.#isMuted) this.#block.add(index, n);
   }
 
   #run(n: number): void {
     this.#streams += n;
-    this.#block.set(this.#running, this.#streams);
+    if (!this.#isMuted) this.#block.set(this.#running, this.#streams);
   }
 
   #stage(name: (typeof stages)[number]['name']): void {
     const at = stages.findIndex((stage) => stage.name === name);
-    this.#block.add(this.#schedule.index('millrace_stage_total', at));
+    this.#add(this.#schedule.index('millrace_stage_total', at));
   }
 
   #observe(index: number, ms: number): void {
-    this.#block.observe(index, latencyBounds, ms / 1000);
+    if (!this.#isMuted) this.#block.observe(index, latencyBounds, ms / 1000);
   }
 }

@@ -205,12 +205,20 @@ describe('a worker', () => {
     last.sent().head().say('x');
     await r.settle();
     const frames = r.of(turn).length;
-    threads.renew(WORKER_ROW);
+    // The next incarnation has the row, and one stream of its own there.
+    const next = threads.renew(WORKER_ROW);
+    const { table } = r.parts;
+    table.claim(0, next);
+    table.acquire(0, 0);
+    const endedBefore = r.count('millrace_streams_ended_total', 2);
     last.say('y');
     await r.pass(100);
     assert.equal(r.of(turn).length, frames);
     assert.equal(last.cancelled, true);
     assert.equal(r.transport.closed, true);
+    assert.deepEqual(r.inFlight(), [1, 0], 'what is the next one’s is left alone');
+    assert.equal(r.count('millrace_streams_ended_total', 2), endedBefore);
+    assert.equal(r.count('millrace_streams_running'), 1);
     await r.relay.stopped;
     assert.equal(r.world.timers, 0);
   });

@@ -93,8 +93,8 @@ class Recorder {
 
 for (const Made of [HttpTransport, RawTransport]) {
   describe(Made.name, () => {
-    function transport(): Transport {
-      const made = new Made({ idleSocketsMax: 2, idleMs: 5000 });
+    function transport(idleMs = 5000): Transport {
+      const made = new Made({ idleSocketsMax: 2, idleMs });
       cleanups.push(() => void made.close());
       return made;
     }
@@ -382,6 +382,16 @@ for (const Made of [HttpTransport, RawTransport]) {
         await until(() => second.over, 'the failure');
         assert.equal(second.error?.code, 'MILLRACE_UPSTREAM_RESET');
         assert.equal(seen.length, 1);
+      });
+
+      test('one that nobody used for idleMs closes', async () => {
+        const { origin, seen } = await serve(({ socket }) => socket.write(HEAD + LAST));
+        const on = transport(60);
+        const { got } = open(on, origin);
+        await until(() => got.over, 'the end');
+        assert.equal(on.sockets, 1);
+        await until(() => seen[0].closed, 'the server sees the close');
+        assert.equal(on.sockets, 0);
       });
 
       test('at most idleSocketsMax wait; the others close', async () => {
