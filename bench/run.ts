@@ -9,15 +9,23 @@ import { fanOut } from './load/fan-out.ts';
 import { hop } from './load/hop.ts';
 import { relay } from './load/relay.ts';
 import { sessionMemory } from './load/session-memory.ts';
-import { scan } from './micro/protocol/scan.ts';
 import type { Bench, Result, Settings } from './support/bench.ts';
 import { stolenShare } from './support/children.ts';
+import { microBenches } from './support/micro.ts';
 import { writeDocument } from './support/document.ts';
 import { machine } from './support/machine.ts';
 import { table } from './support/table.ts';
 import { exitCode, judge } from './support/verdict.ts';
 
-const benches: readonly Bench[] = [nothing, echo, hop, fanOut, relay, sessionMemory, scan];
+const benches: readonly Bench[] = [
+  nothing,
+  echo,
+  hop,
+  fanOut,
+  relay,
+  sessionMemory,
+  ...(await microBenches()),
+];
 
 const { values: flags, positionals: names } = parseArgs({
   allowPositionals: true,
