@@ -48,8 +48,3 @@ export type Fact =
       readonly durationMs: number;
     }
   | { readonly fact: 'fault'; readonly where: string; readonly text: string };
-
-/** In memory: a function. Between processes, later: a wire. */
-export interface FactBus {
-  publish(fact: Fact): void;
-}
