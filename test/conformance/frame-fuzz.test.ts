@@ -64,7 +64,7 @@ for (const implementation of implementations) {
           client.write(bytes.subarray(0, cut));
           client.write(bytes.subarray(cut));
         }
-        await new Promise((resolve) => setTimeout(resolve, 10));
+        await new Promise((resolve) => setTimeout(resolve, 10)); // the resets must not outrun the bytes
         for (const client of clients) client.reset();
         const over = () => served.closes.length === served.connections.length;
         await until(over, 'every session’s close', 2_000);
