@@ -11,9 +11,9 @@ import { relay } from './load/relay.ts';
 import { sessionMemory } from './load/session-memory.ts';
 import type { Bench, Result, Settings } from './support/bench.ts';
 import { stolenShare } from './support/children.ts';
-import { microBenches } from './support/micro.ts';
 import { writeDocument } from './support/document.ts';
 import { machine } from './support/machine.ts';
+import { microBenches } from './support/micro.ts';
 import { table } from './support/table.ts';
 import { exitCode, judge } from './support/verdict.ts';
 

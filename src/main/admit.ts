@@ -5,11 +5,11 @@
 import { createHmac, randomBytes, randomFillSync } from 'node:crypto';
 import { MillraceError } from '../errors.ts';
 import type { Options } from '../options/schema.ts';
-import { NONCE_BYTES } from '../protocol/ids.ts';
 import { type Limiter, unlimited } from '../policy/limit/limiter.ts';
 import type { Clock } from '../policy/ports.ts';
-import { WORKER_ROW } from '../threads/roster.ts';
 import type { Dialect } from '../protocol/dialect.ts';
+import { NONCE_BYTES } from '../protocol/ids.ts';
+import { WORKER_ROW } from '../threads/roster.ts';
 import type { Counts } from './counts.ts';
 import type { Link } from './link.ts';
 import type { Request, Requests } from './requests.ts';

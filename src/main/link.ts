@@ -4,8 +4,8 @@
  */
 import type { RecordHeader, RingProducer, Slab, Ticket } from '../memory/contract.ts';
 import { Flag, Kind } from '../memory/layout.ts';
-import { slabOwner, WORKER_ROW } from '../threads/roster.ts';
 import { MESSAGE_PROLOGUE_BYTES, type SessionFacts } from '../threads/messages.ts';
+import { slabOwner, WORKER_ROW } from '../threads/roster.ts';
 import type { Incarnation } from '../threads/worker-pool.ts';
 import type { Request } from './requests.ts';
 import type { Session } from './session.ts';

@@ -6,9 +6,9 @@ import { MillraceError } from '../errors.ts';
 
 import { Kind } from '../memory/layout.ts';
 import type { Options } from '../options/schema.ts';
+import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import { close as closeCode } from '../protocol/close.ts';
 import type { Dialect } from '../protocol/dialect.ts';
-import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import type { Accept } from './accept.ts';
 import { refusal } from './accept.ts';
 import type { Admit } from './admit.ts';

@@ -3,8 +3,8 @@
  * dimensions of this run (upstreams, error codes), so that counting is an addition to a typed array. docs/METRICS.md is made from it.
  */
 import { codes } from '../errors.ts';
-import type { Options } from '../options/schema.ts';
 import { dialectNames } from '../options/names.ts';
+import type { Options } from '../options/schema.ts';
 import { stages } from '../stages.ts';
 
 /** What a label may say: closed lists only, so that the number of series is known at start. */

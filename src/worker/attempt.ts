@@ -11,9 +11,9 @@
 import { asMillraceError, type Code, MillraceError } from '../errors.ts';
 import { retryAfterMs } from '../policy/backoff.ts';
 import type { Encoder } from '../protocol/dialect.ts';
+import type { Usage } from '../protocol/events.ts';
 import type { Decoder, HeaderReader, Provider, ProviderRequest } from '../protocol/provider.ts';
 import type { Exchange, ExchangeHandler } from '../protocol/transport.ts';
-import type { Usage } from '../protocol/events.ts';
 import type { Alarm } from './alarms.ts';
 import { Gate } from './gate.ts';
 import type { Means } from './means.ts';

@@ -2,7 +2,7 @@
  * A worker's own loop: records of its up ring become sessions and messages; what they answer goes out through the outbox.
  * Runs in one thread with fakes as well as in its own: everything of the world is an argument.
  */
-import { type MillraceError, MillraceError as Failure } from '../errors.ts';
+import { MillraceError as Failure, type MillraceError } from '../errors.ts';
 import type {
   CounterBlock,
   Ledger,

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import type { MillraceError } from '../../src/errors.ts';
 import { Delta } from '../../src/protocol/events.ts';
-import { openaiChat } from '../../src/protocol/providers/openai-chat.ts';
 import type { Decoder } from '../../src/protocol/provider.ts';
+import { openaiChat } from '../../src/protocol/providers/openai-chat.ts';
 import { type Step, TraceSink } from './trace.ts';
 
 export interface Decoded {

@@ -1,4 +1,6 @@
 /** A dialect's session without threads: client objects in, parsed frames out, content by kind and text. */
+
+import { must } from '../../src/must.ts';
 import type {
   ClientMessage,
   Command,
@@ -13,7 +15,6 @@ import type {
 } from '../../src/protocol/dialect.ts';
 import type { DeltaKind } from '../../src/protocol/events.ts';
 import type { ModelRequest } from '../../src/protocol/request.ts';
-import { must } from '../../src/must.ts';
 
 export type Json = { [key: string]: unknown };
 

@@ -1,10 +1,10 @@
 /** The writing thread of ring-stress.test.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { RecordHeader } from '../../src/memory/contract.ts';
+import { Flag, Kind } from '../../src/memory/layout.ts';
 import { ringProducer } from '../../src/memory/ring.ts';
 import { openSlab } from '../../src/memory/slab.ts';
-import { Flag, Kind } from '../../src/memory/layout.ts';
-import type { RecordHeader } from '../../src/memory/contract.ts';
-import { stressRecords, type Stress } from './stress-records.ts';
+import { type Stress, stressRecords } from './stress-records.ts';
 
 const port = parentPort;
 if (!port) throw new Error('runs as a worker thread');

@@ -3,8 +3,9 @@
  * way (an object through JSON.stringify into bytes), and how far the heap grew for each. One sink copies the frame into a
  * ring-like buffer, as the real one does. Rounds interleave; the median counts. No forced collections: they throw compiled code away.
  */
-import { dialects } from '../../../src/protocol/dialects/dialects.ts';
+
 import type { Encoder, FrameSink } from '../../../src/protocol/dialect.ts';
+import { dialects } from '../../../src/protocol/dialects/dialects.ts';
 import { Delta } from '../../../src/protocol/events.ts';
 
 const DELTAS = 20_000;

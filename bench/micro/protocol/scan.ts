@@ -2,13 +2,14 @@
  * Reading chat-completion chunks: our decoder (framing, scanner, coalescing, events to a sink) against eventsource-parser and JSON.parse,
  * the usual way, in the same rounds. Both hand every text to a sink; both texts are compared before anything is timed.
  */
-import { runInNewContext } from 'node:vm';
+
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { createParser } from 'eventsource-parser';
+import { must } from '../../../src/must.ts';
 import { Coalescer } from '../../../src/protocol/coalesce.ts';
 import type { EventSink } from '../../../src/protocol/events.ts';
 import { openaiChat } from '../../../src/protocol/providers/openai-chat.ts';
-import { must } from '../../../src/must.ts';
 import type { Bench, Outcome, Settings } from '../../support/bench.ts';
 import { ratios } from '../../support/statistics.ts';
 

@@ -1,7 +1,7 @@
 import { must } from '../../must.ts';
 import type { BackendHandlers, Connection, SendStatus } from './backend.ts';
-import type { UwsSocket } from './uws-module.ts';
 import { CLOSE_WAIT_MS, PONGS_WAITING_MAX } from './patience.ts';
+import type { UwsSocket } from './uws-module.ts';
 
 /** Frames from this size on meet the lost-payload bug of old cores. */
 const LARGE_FRAME_BYTES = 16 * 1024;

@@ -7,7 +7,7 @@ import type { ModelList } from '../../dialect.ts';
 import type { Message, ModelRequest } from '../../request.ts';
 import { type Fields, invalid, slice, unsupported } from '../fields.ts';
 import { readInput } from './input.ts';
-import { readFormat, readTools, readToolChoice } from './tools.ts';
+import { readFormat, readToolChoice, readTools } from './tools.ts';
 
 /** Longer instructions, tools and metadata are not repeated in the response object, which comes three times. */
 const ECHO_CHARS_MAX = 64 * 1024;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { chooseBackend } from '../../../../src/main/backend/choose.ts';
-import { loadNative } from '../../../../src/main/backend/uws-module.ts';
 import { addressText } from '../../../../src/main/backend/handshake.ts';
+import { loadNative } from '../../../../src/main/backend/uws-module.ts';
 
 const module = {
   App() {},

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MillraceError } from '../../../../src/errors.ts';
+import { providerNames } from '../../../../src/options/names.ts';
 import { openaiChat } from '../../../../src/protocol/providers/openai-chat.ts';
 import { providers } from '../../../../src/protocol/providers/providers.ts';
 import type { Message, ModelRequest } from '../../../../src/protocol/request.ts';
-import { providerNames } from '../../../../src/options/names.ts';
 
 const hello: Message = { role: 'user', content: [{ type: 'text', text: 'hello' }] };
 
