@@ -154,6 +154,9 @@ async function play(chance: Chance): Promise<void> {
       while (exchange.live && steps.length > 0) steps.shift()?.();
     await r.pass(500);
   }
+  // Answers to cancels that found nothing may still wait for credit.
+  r.grant(1);
+  await r.settle();
   for (const turn of turns) judge(r, turn, parts);
   r.assertIdle();
   seen.failovers += r.count('millrace_failovers_total');
@@ -191,7 +194,8 @@ test('random faults, slow clients and cancels: always a prefix, always one end, 
     try {
       await play({ next });
     } catch (thrown) {
-      throw new Error(`run ${run} of SEED=${seed}`, { cause: thrown });
+      const why = thrown instanceof Error ? thrown.stack : String(thrown);
+      throw new Error(`run ${run} of SEED=${seed}: ${why}`, { cause: thrown });
     }
   }
   t.diagnostic(JSON.stringify(seen));
