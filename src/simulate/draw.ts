@@ -7,7 +7,7 @@ export class Draw {
 
   /** Several seeds (server, request number, purpose) make one stream of numbers. */
   constructor(...seeds: readonly number[]) {
-    let state = 0x9e3779b9;
+    let state = 0x51ed270b;
     for (const seed of seeds) state = mix(state ^ (seed | 0)) + 0x6d2b79f5;
     this.#state = state | 0;
   }

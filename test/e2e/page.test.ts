@@ -113,6 +113,7 @@ test('its script asks, streams, continues, cancels and shows a typed failure', a
   assert.match(figures['first token'] ?? '', /^\d+ ms$/);
   assert.equal(figures['tokens'], String(first.usage?.output_tokens));
   assert.equal(figures['status'], 'completed');
+  assert.match(figures['upstream'] ?? '', /^simulated-[ab]$/);
 
   const second = begin({ input: '@echo again', previous_response_id: first.id });
   await until(() => second.done, 'the second answer');
