@@ -3,6 +3,7 @@
  * that leave when they have had nothing to do for a while. Jobs are never aborted: a thread inside a codec may not be ended.
  */
 import { Piscina } from 'piscina';
+import { threadFlags } from './flags.ts';
 
 const IDLE_TIMEOUT_MS = 5_000;
 
@@ -30,6 +31,7 @@ export function createJobs({ threadsMax, entry }: JobsOptions): Jobs {
         maxThreads: threadsMax,
         idleTimeout: IDLE_TIMEOUT_MS,
         recordTiming: false,
+        execArgv: threadFlags(),
       });
       const job: Promise<unknown> = pool.run(argument, { name });
       running.add(job);

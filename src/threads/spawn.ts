@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { WireError } from '../errors.ts';
+import { threadFlags } from './flags.ts';
 import type { CoordinatorStart, FromCoordinator, ToCoordinator } from './messages.ts';
 import { type Channel, workerChannel } from './port.ts';
 
@@ -40,7 +41,11 @@ export function spawnSimulated(start: SimulateStart): Spawned<FromSimulate, ToSi
 }
 
 function spawn<In, Out>(entry: string, name: string, start: unknown): Spawned<In, Out> {
-  const worker = new Worker(new URL(entry, import.meta.url), { workerData: start, name });
+  const worker = new Worker(new URL(entry, import.meta.url), {
+    workerData: start,
+    name,
+    execArgv: threadFlags(),
+  });
   const gone = new Promise<string>((resolve) => {
     worker.once('error', (error) =>
       resolve(error instanceof Error ? error.message : String(error)),

@@ -12,6 +12,7 @@ import type { RingConsumer, RingProducer, ThreadCells } from '../memory/contract
 import { allocateRing, ringConsumer, ringProducer } from '../memory/ring.ts';
 import type { Options } from '../options/schema.ts';
 import type { Fact } from './facts.ts';
+import { threadFlags } from './flags.ts';
 import type { FromWorker, SharedHandles, ToWorker, WorkerStart } from './messages.ts';
 import { channel } from './port.ts';
 import { WORKER_ROW } from './roster.ts';
@@ -58,6 +59,7 @@ export class WorkerPool {
       // 'sync' would freeze a thread between tasks, sockets included.
       atomics: 'disabled',
       recordTiming: false,
+      execArgv: threadFlags(),
     });
     // A resident's failure arrives through its own promise; a thread that dies idle is refilled by piscina.
     this.#pool.on('error', () => {});

@@ -4,16 +4,15 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 
 const program = `
-import(${JSON.stringify(new URL('../../src/engine.js', import.meta.url).href)}).then(async ({ createEngine }) => {
-  const engine = createEngine({ server: { port: 0 }, admin: { port: 0 }, log: { level: 'silent' }, demo: { enabled: true } });
-  await engine.listen();
-  await engine.close();
-  process.stdout.write(String(Date.now()));
-});
+import { createEngine } from ${JSON.stringify(new URL('../../src/engine.js', import.meta.url).href)};
+const engine = createEngine({ server: { port: 0 }, admin: { port: 0 }, log: { level: 'silent' }, demo: { enabled: true } });
+await engine.listen();
+await engine.close();
+process.stdout.write(String(Date.now()));
 `;
 
-test('an embedder’s process ends by itself once its engine is closed', async () => {
-  const child = spawn(process.execPath, ['-e', program], {
+test('an embedder, also one given as text, ends by itself once its engine is closed', async () => {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let said = '';
