@@ -322,6 +322,34 @@ test('a damaged byte never crashes anything and never invents a finish', () => {
   );
 });
 
+test('damage that stays text is read as JSON.parse reads it', () => {
+  const { seed } = seeded('scan-text-damage');
+  const events = ['The', ' river', '\\n', ' é', ' end'].map((content) => chunkOf({ content }));
+  const bytes = bytesOf(eventsOf(...events, ...events, chunkOf({}, 'stop')));
+  // Not the first byte: a bracket there makes the body JSON, which the reference does not know.
+  const places = Array.from(bytes.keys()).filter((at) => at > 0 && bytes[at] < 0x80);
+  const damage = fc.array(
+    fc.record({
+      at: fc.constantFrom(...places),
+      to: fc.constantFrom(...bytesOf('"\\{}[]:, \r\n0123456789abdenu')),
+    }),
+    { minLength: 1, maxLength: 2 },
+  );
+  fc.assert(
+    fc.property(damage, fc.array(fc.nat(), { maxLength: 4 }), (damage, cuts) => {
+      const damaged = bytes.slice();
+      for (const { at, to } of damage) damaged[at] = to;
+      const reference = referenceTrace(damaged);
+      // A damaged finish reason is an unknown one.
+      const end = reference.end?.startsWith('MILLRACE_') === true ? reference.end : 'stop';
+      const expected = { ...reference, end };
+      assert.deepEqual(decode([damaged]).sink.trace, expected, Buffer.from(damaged).toString());
+      assert.deepEqual(decode(pieces(damaged, cuts)).sink.trace, expected);
+    }),
+    { seed, numRuns: slow ? 100_000 : 4_000 },
+  );
+});
+
 test('random bytes never crash anything, and are never an answer', () => {
   const { seed } = seeded('scan-random');
   const byte = fc.oneof(fc.nat({ max: 255 }), fc.constantFrom(...bytesOf('data: {}[]"\\\r\n:,')));
