@@ -7,7 +7,7 @@ import { closePayload, frame, RawClient } from '../support/raw-client.ts';
 import { seeded } from '../support/seed.ts';
 import { until } from '../support/until.ts';
 
-const SESSIONS = process.env['SLOW'] ? 50_000 : 600;
+const SESSIONS = process.env['SLOW'] ? 10_000 : 400;
 const AT_ONCE = 50;
 
 type Random = () => number;

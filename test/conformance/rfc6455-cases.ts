@@ -215,8 +215,9 @@ const fragments: FrameCase[] = [
     send: [f(text, 'a', part), f(binary, 'b', part), f(continuation, 'c')],
     end: broken(1002),
     uws: {
-      end: 'silent',
-      why: 'the core waits for the end of both, bounded by the largest message, and checks text when it has it',
+      end: 'open',
+      echoes: ['abc'],
+      why: 'the core takes all of it for one binary message: within the bound, and nothing unchecked passes for text',
     },
   },
   {
