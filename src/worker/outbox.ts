@@ -141,6 +141,15 @@ export class Outbox {
     if (taps?.size === 0) this.#poor.delete(tap.address.slot);
   }
 
+  /** The session is gone: none of its taps waits any more. */
+  drop(slot: number, generation: number): void {
+    const all = [...(this.#poor.get(slot) ?? []), ...this.#crowded];
+    for (const tap of all) {
+      const { address } = tap;
+      if (address.slot === slot && address.generation === generation) tap.discard();
+    }
+  }
+
   /** Credit came for a session. */
   credited(slot: number): void {
     const taps = this.#poor.get(slot);

@@ -104,8 +104,8 @@ export class Session {
       stream?.cancel('gone');
       tap.discard();
     }
-    for (const tap of this.#replies) tap.discard();
     this.#replies.clear();
+    this.#parts.outbox.drop(this.#parts.slot, this.generation);
     this.#byResponse.clear();
     this.#parts.outbox.ledger.give('history', this.#bookedHistory);
   }

@@ -131,6 +131,22 @@ describe('the outbox', () => {
     assert.equal(tap.clear(), true, 'its stream is not held up any more');
   });
 
+  test('a session that left: all its taps are given back, those of its slot’s next one are not', () => {
+    const r = rig();
+    const old = [r.tap(1), r.tap(2)];
+    for (const tap of old) r.say(tap, 'waits');
+    const heir = new Tap(r.outbox, { slot: 1, generation: 2, stream: 3 }, 0);
+    r.say(heir, 'stays');
+    r.outbox.drop(1, 1);
+    assert.deepEqual([r.outbox.waiting, r.outbox.ledger.held('outbox')], [1, 5]);
+    r.cells.credit = 100;
+    r.outbox.credited(1);
+    assert.deepEqual(
+      r.records.map(({ text }) => text),
+      ['stays'],
+    );
+  });
+
   test('after a terminal frame nothing of the message goes out any more', () => {
     const r = rig();
     r.cells.credit = 1000;
