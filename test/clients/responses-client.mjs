@@ -26,6 +26,9 @@ export async function run({ OpenAI, ResponsesWS, openLanes }) {
   say('continued', await turn(socket, { input: '@echo again', previous_response_id: first.id }));
   say('cancelled', await cancelledTurn(socket));
   say('refused', await turn(socket, { model: 'gpt-9', input: 'hi' }));
+  const down = '@fault only=simulated-a status=503\n@fault only=simulated-b rate=500';
+  say('failover', await turn(socket, { input: `@echo unnoticed\n${down}` }));
+  say('broken', await turn(socket, { input: '@fault reset-after=3' }));
   const tools = [{ type: 'function', name: 'weather', parameters: { type: 'object' } }];
   say('tool', await turn(socket, { input: '@tool weather {"city":"Köln"}', tools }));
   say('lanes', await (openLanes ? sessionLanes(openLanes(socket)) : rawLanes(socket)));

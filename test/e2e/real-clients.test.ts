@@ -99,6 +99,13 @@ function judge(program: Program): void {
   assert.deepEqual([cancelled.type, cancelled.reason], ['response.incomplete', 'cancelled']);
   assert.ok((cancelled.deltas ?? 0) > 0);
   assert.equal(step('refused').error?.code, 'model_not_found');
+  assert.deepEqual(
+    [step('failover').type, step('failover').text],
+    ['response.completed', 'unnoticed'],
+  );
+  const broken = step('broken');
+  assert.equal(broken.type, 'response.failed');
+  assert.ok((broken.text ?? '').length > 0 && broken.contiguous);
   const [call] = step('tool').output ?? [];
   assert.deepEqual([call?.['type'], call?.['name']], ['function_call', 'weather']);
   assert.equal(call?.['arguments'], '{"city":"Köln"}');
