@@ -20,7 +20,7 @@ import { Sessions } from './main/session.ts';
 import { readiness, status } from './main/status.ts';
 import { Tally } from './main/tally.ts';
 import { openCounters } from './memory/counters.ts';
-import { openLedger } from './memory/ledger.ts';
+import { openLedger, writeOffLedger } from './memory/ledger.ts';
 import { openSessionCells } from './memory/session-cells.ts';
 import { openSlab } from './memory/slab.ts';
 import { openThreadCells } from './memory/thread-cells.ts';
@@ -35,7 +35,7 @@ import { unlimited } from './policy/limit/limiter.ts';
 import { dialects } from './protocol/dialects/dialects.ts';
 import { allocateShared } from './threads/allocate.ts';
 import type { Fact } from './threads/facts.ts';
-import { MAIN_ROW } from './threads/roster.ts';
+import { MAIN_ROW, WORKER_ROW } from './threads/roster.ts';
 import { type FromSimulate, spawnCoordinator, spawnSimulated } from './threads/spawn.ts';
 import { workerCount } from './threads/worker-count.ts';
 import { WorkerPool } from './threads/worker-pool.ts';
@@ -183,7 +183,7 @@ function assemble(options: Options, workers: number, log: Log) {
   const sessionCells = openSessionCells(shared.sessions);
   const slab = openSlab(shared.slab);
   const table = openUpstreamTable(shared.upstreams);
-  const ledger = openLedger(shared.ledger, options.memory.memoryBytesMax);
+  const ledger = openLedger(shared.ledger, options.memory.memoryBytesMax, MAIN_ROW);
   const tally = new Tally(shared.counters, series, workers);
   const counts = new Counts(openCounters(shared.counters, MAIN_ROW, series.size), series);
   const sessions = new Sessions(sessionCells, options.session.creditBytes, workers);
@@ -214,6 +214,7 @@ function assemble(options: Options, workers: number, log: Log) {
       fold: (worker, generation) => {
         tally.fold(worker);
         table.reclaim(worker, generation);
+        writeOffLedger(shared.ledger, WORKER_ROW + worker);
       },
     },
   });

@@ -28,6 +28,9 @@ const POLL_TURNS = 2;
 const RESTART_PAUSE_MS = 100;
 const RESTART_PAUSE_MS_MAX = 5_000;
 
+/** What starts and ends workers: the piscina pool, or the simulation's. */
+export type Pool = Pick<WorkerPool, 'start' | 'end' | 'warm' | 'close'>;
+
 export interface CrewEvents {
   fact(fact: Fact): void;
   /** A lost worker's request that cannot run again: main answers for it. */
@@ -49,7 +52,7 @@ interface Member {
 }
 
 export class Crew {
-  readonly #pool: WorkerPool;
+  readonly #pool: Pool;
   readonly #options: Options;
   readonly #cells: ThreadCells;
   readonly #slab: Slab;
@@ -67,7 +70,7 @@ export class Crew {
 
   constructor(parts: {
     workers: number;
-    pool: WorkerPool;
+    pool: Pool;
     options: Options;
     cells: ThreadCells;
     slab: Slab;

@@ -21,7 +21,7 @@ export function allocateShared(
     threads: allocateThreadCells(rows),
     upstreams: allocateUpstreamTable(Math.max(1, options.upstreams.length), workers),
     slab: allocateSlab(options.memory.slabBytes),
-    ledger: allocateLedger(),
+    ledger: allocateLedger(rows),
     counters: allocateCounters(rows, counterSize),
   };
 }

@@ -71,7 +71,7 @@ function assemble(
     sessions: openSessionCells(shared.sessions),
     threads: openThreadCells(shared.threads),
     table: openUpstreamTable(shared.upstreams),
-    ledger: openLedger(shared.ledger, options.memory.memoryBytesMax),
+    ledger: openLedger(shared.ledger, options.memory.memoryBytesMax, WORKER_ROW + worker),
     counters: openCounters(shared.counters, WORKER_ROW + worker, size),
     parse: (bytes) => jobs.run('parse', bytes),
     publish: (fact) => post({ type: 'fact', fact }),

@@ -188,8 +188,9 @@ export class Session {
     const { turn, tap } = entry;
     const { means, facts } = this.#parts;
     const { openerHoldMs } = means.options.stream;
+    // Openers wait for the epitaph at least: whoever saw one can be told how it ended.
+    tap.hold();
     if (openerHoldMs > 0) {
-      tap.hold();
       entry.hold = means.alarms.create(() => tap.release());
       entry.hold.set(means.clock.now() + openerHoldMs);
     }
@@ -207,6 +208,7 @@ export class Session {
       const { encoder, request } = opening;
       const epitaph = encoder.epitaph(new MillraceError('MILLRACE_WORKER_LOST', {}));
       tap.epitaph(epitaph.bytes, epitaph.at);
+      if (openerHoldMs === 0) tap.release();
       const about = { turn, dialect: facts.dialect, principal: facts.principal };
       entry.stream = new Stream(means, about, request, encoder, tap, done);
       entry.stream.start();
@@ -234,14 +236,22 @@ export class Session {
   #cancel(command: Extract<Command, { kind: 'cancel' }>, tap: Tap): void {
     const found = this.#find(command);
     if (found.length === 0) return this.#reply(tap, [command.unmatched]);
-    // Waiting ones first, so that none of them begins when the running one frees the lane.
-    for (const entry of found) {
-      if (entry.stream || !this.#lanes.remove(entry.turn.lane, entry)) continue;
-      this.#byResponse.delete(entry.turn.responseId);
-      this.#refuse(entry.turn, entry.tap, new MillraceError('MILLRACE_CANCELLED', {}));
-    }
+    // Waiting ones leave the lane first, so that none begins when the running one frees it; they end after it, in their order.
+    const waiting = found.filter(
+      (entry) => !entry.stream && this.#lanes.remove(entry.turn.lane, entry),
+    );
     for (const entry of found) entry.stream?.cancel('client');
+    for (const entry of waiting) this.#cancelWaiting(entry);
     tap.settle();
+  }
+
+  #cancelWaiting({ turn, tap }: Entry): void {
+    this.#byResponse.delete(turn.responseId);
+    if (!tap.opened) return this.#refuse(turn, tap, new MillraceError('MILLRACE_CANCELLED', {}));
+    // A worker that died had begun it: the client waits for the end of that response, not for an error beside it.
+    const opening = this.#conversation.begin(turn, tap);
+    if (opening.kind === 'run') opening.encoder.cancel();
+    else this.#answer(tap, opening.frames);
   }
 
   #find({ responseId, lane }: { responseId?: string; lane?: string }): Entry[] {

@@ -40,6 +40,11 @@ export class Tap implements FrameSink {
     this.#next = skip;
   }
 
+  /** Frames of this answer were delivered by a worker that died. */
+  get opened(): boolean {
+    return this.#skip > 0;
+  }
+
   /** Sequence after the last frame, and never one that was already delivered. */
   get nextSequence(): number {
     return this.#next;
@@ -93,9 +98,12 @@ export class Tap implements FrameSink {
     this.frame(bytes, bytes.byteLength, Flag.terminal | extraFlags, this.#next);
   }
 
-  /** What main sends if this worker dies. */
+  /** What main sends if this worker dies. Passes the openers that are held: it is no frame, and needs no credit. */
   epitaph(bytes: Uint8Array, at: number): void {
-    this.#put(Kind.epitaph, 0, 0, at, bytes);
+    if (!this.#holding) return this.#put(Kind.epitaph, 0, 0, at, bytes);
+    if (this.#gone) return;
+    const written = this.#outbox.write(this.address, Kind.epitaph, 0, 0, at, bytes);
+    if (!this.#settled(written)) this.#queue.unshift(this.#kept(Kind.epitaph, 0, 0, at, bytes));
   }
 
   /** The message needs no frame. */
@@ -142,10 +150,13 @@ export class Tap implements FrameSink {
       const written = this.#outbox.write(this.address, kind, flags, sequence, aux0, bytes);
       if (this.#settled(written)) return;
     }
+    this.#queue.push(this.#kept(kind, flags, sequence, aux0, bytes));
+  }
+
+  #kept(kind: number, flags: number, sequence: number, aux0: number, bytes: Uint8Array): Waiting {
     const booked = this.#outbox.ledger.take('outbox', bytes.byteLength) ? bytes.byteLength : 0;
     // Not `slice()`: of a Buffer that is a view.
-    const copy = new Uint8Array(bytes);
-    this.#queue.push({ kind, flags, sequence, aux0, bytes: copy, booked });
+    return { kind, flags, sequence, aux0, bytes: new Uint8Array(bytes), booked };
   }
 
   /** True when nothing waits any more. */

@@ -299,7 +299,7 @@ function bounded({ allocateLedger, openLedger }: typeof ledger): Program {
   const words = new Int32Array(shared);
   const booked = new Int32Array(new SharedArrayBuffer(8));
   const side: Program['sides'][number] = (world) => {
-    const book = openLedger(shared, 3 * 1024, world.atomics);
+    const book = openLedger(shared, 3 * 1024, 0, world.atomics);
     for (const account of ['rings', 'replay'] as const) {
       if (book.take(account, 1024)) world.post(booked, 0);
     }
@@ -309,7 +309,7 @@ function bounded({ allocateLedger, openLedger }: typeof ledger): Program {
     sides: [side, side],
     atEnd: () => {
       assert.equal(booked[0], 3, 'bookings');
-      const book = openLedger(shared, 3 * 1024, trackedAtomics);
+      const book = openLedger(shared, 3 * 1024, 0, trackedAtomics);
       assert.equal(book.total(), 3 * 1024, 'the total');
       assert.equal(book.held('rings') + book.held('replay'), 3 * 1024, 'the accounts');
     },

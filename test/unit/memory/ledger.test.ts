@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { ledgerAccounts } from '../../../src/memory/contract.ts';
-import { allocateLedger, openLedger } from '../../../src/memory/ledger.ts';
+import { allocateLedger, openLedger, writeOffLedger } from '../../../src/memory/ledger.ts';
 import { Bug } from '../../../src/must.ts';
 import { runs } from '../../support/runs.ts';
 
@@ -47,6 +47,29 @@ test('giving more than was taken is a bug', () => {
   assert.throws(() => ledger.give('rings', 2049), Bug);
   assert.throws(() => openLedger(allocateLedger(), 1).give('rings', -1), Bug);
   assert.throws(() => openLedger(allocateLedger(), 1).take('rings', -1), Bug);
+});
+
+test('what a dead thread had taken is written off, once, and nobody else’s', () => {
+  const shared = allocateLedger(3);
+  const [main, one, two] = [0, 1, 2].map((row) => openLedger(shared, 1e9, row));
+  main.take('retained', 5_000);
+  one.take('history', 70_000);
+  one.take('outbox', 3_000);
+  one.give('outbox', 1_000);
+  two.take('history', 9_000);
+  writeOffLedger(shared, 1);
+  assert.ok(two.held('history') >= 9_000 && two.held('history') < 9_000 + 2_048);
+  assert.equal(main.held('outbox'), 0);
+  writeOffLedger(shared, 1);
+  two.give('history', 9_000);
+  main.give('retained', 5_000);
+  assert.equal(main.total(), 0);
+  // Its successor books in the same row.
+  const next = openLedger(shared, 1e9, 1);
+  next.take('history', 2_000);
+  next.give('history', 2_000);
+  assert.equal(main.total(), 0);
+  assert.throws(() => openLedger(shared, 1, 3), Bug);
 });
 
 test('three threads stay within rounding of a plain model, and never over the bound', () => {

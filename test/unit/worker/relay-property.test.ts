@@ -4,102 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { FakeExchange } from '../../support/fake-transport.ts';
 import { outcomes } from '../../../src/observe/metrics.ts';
+import { below, type Chance, dice, pick, PlayedUpstream } from '../../support/played-upstream.ts';
 import { type Rig, rig } from '../../support/relay-rig.ts';
 import { seeded } from '../../support/seed.ts';
 
 const RUNS = process.env['SLOW'] ? 2000 : 40;
-const WORDS = [
-  'plain ',
-  'zwölf ',
-  '„quoted“ ',
-  'tab\t ',
-  '\\slash "x" ',
-  '🌊🌊 ',
-  'line\n',
-  'x'.repeat(300),
-];
-
 /** What the runs came across: a property that met nothing proves nothing. */
 const seen = { failovers: 0, pauses: 0, finished: 0, failed: 0, cancelled: 0 };
-
-type Chance = { next(): number };
-const below = (chance: Chance, n: number) => Math.floor(chance.next() * n);
-const pick = <T>(chance: Chance, from: readonly T[]): T => from[below(chance, from.length)];
-
-/** One upstream's part: a list of steps, and the text they say if all are played. */
-class Part {
-  readonly exchange: FakeExchange;
-  readonly whole: string;
-  readonly steps: (() => unknown)[];
-  complete = false;
-
-  constructor(exchange: FakeExchange, chance: Chance, at: number) {
-    this.exchange = exchange;
-    const words = [
-      `${at}: `,
-      ...Array.from({ length: below(chance, 40) }, () => pick(chance, WORDS)),
-    ];
-    this.whole = words.join('');
-    const finish = event({ delta: {}, finish_reason: 'stop' });
-    const said = words.map((content) => event({ delta: { content } }));
-    const comment = ': keep-alive\n\n';
-    const body = Buffer.from([comment, ...said, finish, 'data: [DONE]\n\n'].join(''));
-    // Reads split events and code points anywhere.
-    const reads = slices(body, chance).map((bytes) => () => this.#bytes(bytes));
-    const opening = [() => exchange.sent(), () => exchange.head()];
-    this.steps = [...opening, ...reads, () => exchange.end()];
-    this.#breakIt(chance);
-  }
-
-  /** Two of three parts break somewhere. */
-  #breakIt(chance: Chance): void {
-    if (chance.next() < 0.33) {
-      this.complete = true;
-      return;
-    }
-    const at = below(chance, this.steps.length);
-    const { exchange } = this;
-    const breaks = [
-      () => exchange.fail(),
-      () => exchange.end(),
-      () => exchange.bytes('\n\ndata: {"error":{"message":"made up","code":500}}\n\n'),
-      // Silence: the clocks must notice.
-      () => undefined,
-    ];
-    const last = at === 0 ? () => exchange.fail('MILLRACE_UPSTREAM_REFUSED') : pick(chance, breaks);
-    const early = at <= 1 ? [...refusals(exchange), () => exchange.fail()] : [];
-    const chosen = early.length > 0 && chance.next() < 0.5 ? pick(chance, early) : last;
-    this.steps.splice(at, this.steps.length, chosen);
-  }
-
-  #bytes(bytes: Uint8Array): void {
-    this.exchange.raw(bytes);
-  }
-}
-
-function refusals(exchange: FakeExchange): (() => unknown)[] {
-  return [
-    () => exchange.sent().head(500).end(),
-    () => exchange.sent().head(429, { 'retry-after': '1' }).end(),
-    () => exchange.sent().head(503).bytes('busy').fail(),
-  ];
-}
-
-const event = (choice: object) =>
-  `data: ${JSON.stringify({ choices: [{ index: 0, ...choice }] })}\n\n`;
-
-function slices(body: Buffer, chance: Chance): Buffer[] {
-  const mean = pick(chance, [1, 7, 60, 400, 4000]);
-  const out: Buffer[] = [];
-  for (let at = 0; at < body.length; ) {
-    const length = 1 + below(chance, 2 * mean);
-    out.push(body.subarray(at, at + length));
-    at += length;
-  }
-  return out;
-}
 
 /** What a client of this run does beside reading. */
 async function disturb(r: Rig, chance: Chance, turns: number[]): Promise<void> {
@@ -130,8 +42,9 @@ async function play(chance: Chance): Promise<void> {
       },
     },
   });
-  const parts: Part[] = [];
-  r.transport.onOpen = (exchange) => void parts.push(new Part(exchange, chance, parts.length));
+  const parts: PlayedUpstream[] = [];
+  r.transport.onOpen = (exchange) =>
+    void parts.push(new PlayedUpstream(exchange, chance, parts.length));
   r.open(1);
   const turns = [r.ask(1, { stream_id: 'lane0' }), r.ask(1, { stream_id: 'lane1' })];
   for (let n = 0; n < 600 && !turns.every((turn) => r.hasEnd(turn)); n += 1) {
@@ -143,7 +56,8 @@ async function play(chance: Chance): Promise<void> {
   // Whatever is left: the client reads, upstreams say the rest, and time passes.
   r.reading = true;
   r.granting = true;
-  r.transport.onOpen = (exchange) => void parts.push(new Part(exchange, chance, parts.length));
+  r.transport.onOpen = (exchange) =>
+    void parts.push(new PlayedUpstream(exchange, chance, parts.length));
   for (
     let n = 0;
     n < 60 && !(turns.every((turn) => r.hasEnd(turn)) && r.transport.sockets === 0);
@@ -166,7 +80,7 @@ async function play(chance: Chance): Promise<void> {
   }
 }
 
-function judge(r: Rig, turn: number, parts: readonly Part[]): void {
+function judge(r: Rig, turn: number, parts: readonly PlayedUpstream[]): void {
   const end = r.end(turn);
   const text = r.text(turn);
   if (text === '') {
@@ -184,13 +98,7 @@ function judge(r: Rig, turn: number, parts: readonly Part[]): void {
 test('random faults, slow clients and cancels: always a prefix, always one end, nothing left over', async (t) => {
   const { seed } = seeded('relay');
   for (let run = 0; run < RUNS; run += 1) {
-    let state = (seed + run * 7919) | 0;
-    const next = () => {
-      state = (state + 0x6d2b79f5) | 0;
-      let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-      return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-    };
+    const { next } = dice(seed + run * 7919);
     try {
       await play({ next });
     } catch (thrown) {

@@ -1,0 +1,179 @@
+/**
+ * The whole engine under random clients, upstreams and worker deaths: every request ends exactly once, what a client saw is a prefix
+ * of what one upstream said and the whole of it when the end says so, and in the end nothing is held by anyone.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { EngineSim } from '../support/engine-sim.ts';
+import type { FakeConnection } from '../support/fake-connection.ts';
+import { below, type Chance, dice, pick, PlayedUpstream } from '../support/played-upstream.ts';
+import { type Event, isTerminal, textOf } from '../support/responses.ts';
+import { seeded } from '../support/seed.ts';
+
+const RUNS = process.env.SLOW ? 3_000 : 20;
+const STEPS = 500;
+const SESSIONS_MAX = 6;
+
+/** What the runs came across: a property that met nothing proves nothing. */
+const seen = {
+  lost: 0,
+  rerun: 0,
+  buried: 0,
+  completed: 0,
+  failed: 0,
+  incomplete: 0,
+  left: 0,
+  held: 0,
+};
+
+interface Client {
+  readonly connection: FakeConnection;
+  asked: number;
+  /** Each answers with an error event of its own when nothing runs; otherwise with nothing. */
+  cancelled: number;
+}
+
+const options = {
+  upstreams: ['one', 'two', 'three'].map((name) => ({ name, url: `http://${name}.test/v1` })),
+  session: { creditBytes: 16 * 1024, runningRequestsMax: 3 },
+  memory: { ringBytes: 64 * 1024, slabBytes: 8 * 1024 * 1024 },
+  stream: {
+    gapTimeoutMs: 1000,
+    firstDeltaTimeoutMs: 1500,
+    deadlineMs: 5000,
+    headersTimeoutMs: 800,
+    connectTimeoutMs: 400,
+    finishGraceMs: 50,
+  },
+} as const;
+
+/** The turns of a session's default lane, in order: each ends with its one terminal event. */
+function turnsOf({ connection }: Client): Event[][] {
+  const turns: Event[][] = [[]];
+  for (const { text } of connection.sent) {
+    const event = JSON.parse(text) as Event;
+    turns[turns.length - 1].push(event);
+    if (isTerminal(event)) turns.push([]);
+  }
+  return turns;
+}
+
+function judge(client: Client, upstreams: readonly PlayedUpstream[]): void {
+  const turns = turnsOf(client);
+  const rest = turns.pop() ?? [];
+  if (!client.connection.open) return;
+  assert.deepEqual(rest, [], 'events after the last end');
+  const codes = turns.map((events) => events[events.length - 1].error?.code);
+  const count = (code: string) => codes.filter((each) => each === code).length;
+  // A cancel that finds nothing is answered with an error of its own; a cancel that died with its worker is complained of.
+  const unmatched = count('response_not_found');
+  assert.ok(unmatched <= client.cancelled, codes.join());
+  const extra = turns.length - unmatched - client.asked;
+  assert.ok(extra >= 0 && extra <= count('worker_lost'), 'every request has exactly one end');
+  for (const events of turns) {
+    const end = events[events.length - 1];
+    const numbers = events.map((event) => event.sequence_number);
+    if (end.type === 'error') {
+      assert.equal(
+        events.length,
+        1,
+        `a complaint stands alone: ${events.map((each) => `${each.type} ${each.error?.code ?? ''}`).join()}`,
+      );
+      continue;
+    }
+    assert.deepEqual(numbers, [...numbers.keys()], 'sequence numbers without gap or double');
+    const text = textOf(events);
+    const status = end.response?.status;
+    if (status === 'completed') seen.completed++;
+    else if (status === 'failed') seen.failed++;
+    else seen.incomplete++;
+    if (end.response?.error?.code === 'worker_lost') seen.buried++;
+    if (text === '') {
+      assert.notEqual(status, 'completed', 'a whole answer without its text');
+      continue;
+    }
+    const upstream = upstreams[Number.parseInt(text, 10)];
+    assert.ok(upstream?.whole.startsWith(text), 'a prefix of what one upstream said');
+    if (status === 'completed') assert.equal(text, upstream.whole, 'completed means the whole');
+  }
+}
+
+function disturb(sim: EngineSim, clients: Client[], chance: Chance): void {
+  const roll = chance.next();
+  const client = clients.length > 0 ? pick(chance, clients) : undefined;
+  if (roll < 0.02 && clients.length < SESSIONS_MAX) {
+    clients.push({ connection: sim.connect(), asked: 0, cancelled: 0 });
+  } else if (roll < 0.08 && client?.connection.open && client.asked < 6) {
+    client.asked++;
+    sim.send(client.connection, {
+      type: 'response.create',
+      stream_id: 'lane',
+      response: { model: 'demo', input: 'x'.repeat(below(chance, 3) * 20_000) + 'go' },
+    });
+  } else if (roll < 0.085 && client?.connection.open) {
+    client.cancelled++;
+    sim.send(client.connection, { type: 'response.cancel', stream_id: 'lane' });
+  } else if (roll < 0.09 && client?.connection.open) {
+    sim.leave(client.connection);
+    seen.left++;
+  } else if (roll < 0.12 && client) {
+    client.connection.full = true;
+    seen.held++;
+  } else if (roll < 0.16 && client?.connection.open) sim.read(client.connection);
+  else if (roll < 0.17) sim.kill(below(chance, 2));
+}
+
+async function play(chance: Chance): Promise<void> {
+  const sim = new EngineSim(options, () => chance.next());
+  const upstreams: PlayedUpstream[] = [];
+  sim.onOpen = (exchange) =>
+    void upstreams.push(new PlayedUpstream(exchange, chance, upstreams.length));
+  await sim.start();
+  const clients: Client[] = [{ connection: sim.connect(), asked: 0, cancelled: 0 }];
+  for (let n = 0; n < STEPS; n++) {
+    const ready = upstreams.filter(({ exchange, steps }) => exchange.live && steps.length > 0);
+    if (ready.length > 0) pick(chance, ready).steps.shift()?.();
+    disturb(sim, clients, chance);
+    if (chance.next() < 0.5) await sim.world.settle();
+    if (chance.next() < 0.02) await sim.world.pass(below(chance, 1500));
+  }
+  // The storm is over: clients read, upstreams say the rest, time passes.
+  for (let n = 0; n < 200 && sim.requests.count > 0; n++) {
+    for (const { connection } of clients) if (connection.open) sim.read(connection);
+    for (const { exchange, steps } of upstreams)
+      while (exchange.live && steps.length > 0) steps.shift()?.();
+    await sim.world.pass(250);
+  }
+  for (const client of clients) judge(client, upstreams);
+  assert.equal(sim.requests.count, 0, 'requests kept');
+  for (const { connection } of clients) if (connection.open) sim.leave(connection);
+  await sim.world.pass(500);
+  for (const fact of sim.facts) {
+    if (fact.fact !== 'worker-lost') continue;
+    seen.lost++;
+    seen.rerun += fact.rerun;
+  }
+  assert.equal(sim.sockets, 0, 'upstream sockets');
+  assert.equal(sim.sessions.count, 0, 'sessions');
+  assert.deepEqual(
+    sim.options.upstreams.map((_, index) => sim.table.inFlight(index)),
+    [0, 0, 0],
+    'in flight',
+  );
+  assert.equal(sim.slab.taken(), 0, 'slab blocks');
+  assert.equal(sim.ledger.total(), 0, 'bytes in the ledger');
+  assert.equal(sim.count('millrace_streams_running'), 0, 'streams running');
+}
+
+test('random clients, upstreams and worker deaths: one end each, always a prefix, nothing left over', async (t) => {
+  const { seed } = seeded('engine');
+  for (let run = 0; run < RUNS; run++) {
+    try {
+      await play(dice(seed + run * 7919));
+    } catch (thrown) {
+      throw new Error(`run ${run} of SEED=${seed}: ${String(thrown)}`, { cause: thrown });
+    }
+  }
+  t.diagnostic(JSON.stringify(seen));
+  for (const [what, count] of Object.entries(seen)) assert.ok(count > 0, `no run met ${what}`);
+});

@@ -1,0 +1,273 @@
+/**
+ * The whole engine in one thread, under one seed: main's server over fake sockets, workers as relays in the same loop, simulated
+ * time, upstreams that a test plays. Only the backends, the thread pool and the sockets are not the real ones. A worker can be
+ * killed: from then on nothing of it runs, and what it had not published is lost, as with a thread.
+ */
+import { createAccept } from '../../src/main/accept.ts';
+import { Admit } from '../../src/main/admit.ts';
+import { Counts } from '../../src/main/counts.ts';
+import { Crew, type Pool } from '../../src/main/crew.ts';
+import { Deliver } from '../../src/main/deliver.ts';
+import { Requests } from '../../src/main/requests.ts';
+import { deliverEvents, Server } from '../../src/main/server.ts';
+import { type Admission, Sessions } from '../../src/main/session.ts';
+import { Tally } from '../../src/main/tally.ts';
+import { openCounters } from '../../src/memory/counters.ts';
+import { openLedger, writeOffLedger } from '../../src/memory/ledger.ts';
+import { allocateRing, ringConsumer, ringProducer } from '../../src/memory/ring.ts';
+import { openSessionCells } from '../../src/memory/session-cells.ts';
+import { openSlab } from '../../src/memory/slab.ts';
+import { openThreadCells } from '../../src/memory/thread-cells.ts';
+import { openUpstreamTable } from '../../src/memory/upstream-table.ts';
+import { dimensionsOf, type MetricName, schedule } from '../../src/observe/metrics.ts';
+import { schema, type UserOptions } from '../../src/options/schema.ts';
+import { unlimited } from '../../src/policy/limit/limiter.ts';
+import type { Ticker } from '../../src/policy/ports.ts';
+import { Coalescer } from '../../src/protocol/coalesce.ts';
+import { dialects } from '../../src/protocol/dialects/dialects.ts';
+import { providers } from '../../src/protocol/providers/providers.ts';
+import { allocateShared } from '../../src/threads/allocate.ts';
+import type { Fact } from '../../src/threads/facts.ts';
+import type { SharedHandles } from '../../src/threads/messages.ts';
+import { MAIN_ROW, WORKER_ROW } from '../../src/threads/roster.ts';
+import type { Incarnation } from '../../src/threads/worker-pool.ts';
+import { Board } from '../../src/coordinator/board.ts';
+import { Relay } from '../../src/worker/relay.ts';
+import { FakeConnection } from './fake-connection.ts';
+import { type FakeExchange, FakeTransport } from './fake-transport.ts';
+import { SimulatedWorld } from './simulated-world.ts';
+
+const WORKERS = 2;
+
+interface Life {
+  alive: boolean;
+  readonly transport: FakeTransport;
+  end(reason: string): void;
+}
+
+export class EngineSim {
+  readonly options;
+  readonly world: SimulatedWorld;
+  readonly facts: Fact[] = [];
+  readonly server: Server;
+  readonly requests: Requests;
+  readonly sessions: Sessions;
+  readonly tally: Tally;
+  readonly ledger;
+  readonly slab;
+  readonly table;
+  readonly crew: Crew;
+  /** Sees each exchange that any worker opens. */
+  onOpen: (exchange: FakeExchange) => void = () => {};
+  readonly #deliver: Deliver;
+  readonly #shared: SharedHandles;
+  readonly #cells;
+  readonly #size: number;
+  readonly #schedule;
+  readonly #lives: Life[] = [];
+
+  constructor(user: UserOptions, chance: () => number) {
+    this.options = schema.parse(user);
+    this.world = new SimulatedWorld(chance);
+    this.#schedule = schedule(dimensionsOf(this.options));
+    this.#size = this.#schedule.size;
+    this.#shared = allocateShared(this.options, WORKERS, this.#size);
+    this.#cells = openThreadCells(this.#shared.threads);
+    this.table = openUpstreamTable(this.#shared.upstreams);
+    this.slab = openSlab(this.#shared.slab);
+    this.ledger = openLedger(this.#shared.ledger, this.options.memory.memoryBytesMax, MAIN_ROW);
+    this.tally = new Tally(this.#shared.counters, this.#schedule, WORKERS);
+    const block = openCounters(this.#shared.counters, MAIN_ROW, this.#size);
+    const counts = new Counts(block, this.#schedule);
+    const { creditBytes } = this.options.session;
+    this.sessions = new Sessions(openSessionCells(this.#shared.sessions), creditBytes, WORKERS);
+    this.requests = new Requests(this.ledger, this.options.memory.retainedBytesMax);
+    const { clock, ticker, random } = this.world;
+    this.crew = new Crew({
+      workers: WORKERS,
+      pool: this.#pool(),
+      options: this.options,
+      cells: this.#cells,
+      slab: this.slab,
+      sessions: this.sessions,
+      requests: this.requests,
+      counts,
+      clock,
+      ticker,
+      events: {
+        fact: (fact) => void this.facts.push(fact),
+        bury: (request) => this.server.bury(request),
+        fold: (worker, generation) => {
+          this.tally.fold(worker);
+          this.table.reclaim(worker, generation);
+          writeOffLedger(this.#shared.ledger, WORKER_ROW + worker);
+        },
+      },
+    });
+    const events = deliverEvents(() => this.server);
+    this.#deliver = new Deliver(this.sessions, this.requests, this.slab, counts, events);
+    const { links } = this.crew;
+    const admit = new Admit(
+      this.options,
+      dialects,
+      this.requests,
+      links,
+      unlimited,
+      clock,
+      counts,
+      {
+        end: (session, error) => this.server.end(session, error),
+      },
+    );
+    this.server = new Server({
+      options: this.options,
+      accept: createAccept(this.options),
+      admit,
+      crew: this.crew,
+      sessions: this.sessions,
+      requests: this.requests,
+      counts,
+      dialects,
+      clock,
+      ticker,
+      random,
+      http: () => ({ status: 404, headers: {}, body: '' }),
+      fault: (error) => {
+        throw error;
+      },
+    });
+  }
+
+  async start(): Promise<void> {
+    new Board(this.table, this.options.upstreams).write();
+    const ready = this.crew.start(this.#deliver);
+    await this.world.settle();
+    await ready;
+    this.server.start();
+  }
+
+  /** A client connects. */
+  connect(): FakeConnection {
+    const connection = new FakeConnection();
+    const admission: Admission = {
+      dialect: 'responses',
+      principal: 'anonymous',
+      address: '127.0.0.1',
+    };
+    connection.user = admission;
+    this.server.open(connection);
+    return connection;
+  }
+
+  send(connection: FakeConnection, message: unknown): void {
+    this.server.message(connection, Buffer.from(JSON.stringify(message)), false);
+  }
+
+  /** The client reads everything that waits for it. */
+  read(connection: FakeConnection): void {
+    connection.empty();
+    this.server.drain(connection);
+  }
+
+  leave(connection: FakeConnection): void {
+    connection.open = false;
+    this.server.close(connection);
+  }
+
+  /** The worker's thread is gone, between two turns of its loop. */
+  kill(worker: number): boolean {
+    const life = this.#lives[worker];
+    if (!life?.alive) return false;
+    life.end('killed by the simulation');
+    return true;
+  }
+
+  count(name: MetricName, ...labels: number[]): number {
+    return this.tally.read()[this.#schedule.index(name, ...labels)];
+  }
+
+  get sockets(): number {
+    return this.#lives.reduce((sum, life) => sum + (life.alive ? life.transport.sockets : 0), 0);
+  }
+
+  #pool(): Pool {
+    return {
+      start: (worker, events) => {
+        const up = allocateRing(this.options.memory.ringBytes);
+        const down = allocateRing(this.options.memory.ringBytes);
+        const generation = this.#cells.renew(WORKER_ROW + worker);
+        const late: { relay?: Relay } = {};
+        let gone: (reason: string | undefined) => void = () => {};
+        const life: Life = {
+          alive: true,
+          transport: new FakeTransport(),
+          end: (reason) => {
+            life.alive = false;
+            // The kernel closes a dead thread's sockets.
+            for (const exchange of life.transport.exchanges) exchange.cancel();
+            gone(reason);
+          },
+        };
+        this.#lives[worker] = life;
+        life.transport.onOpen = (exchange) => this.onOpen(exchange);
+        const soon = (task: () => void) => this.world.ticker.soon(task);
+        const toRelay = { ring: () => soon(() => life.alive && late.relay?.bell()) };
+        const toMain = { ring: () => soon(() => events.bell()) };
+        late.relay = new Relay({
+          worker,
+          generation,
+          options: this.options,
+          clock: this.world.clock,
+          random: this.world.random,
+          ticker: this.#tickerOf(life),
+          transport: life.transport,
+          providers,
+          dialects,
+          coalesce: (next, onMerged) => new Coalescer(next, onMerged),
+          up: ringConsumer(up, toMain),
+          down: ringProducer(down, toMain),
+          slab: openSlab(this.#shared.slab),
+          sessions: openSessionCells(this.#shared.sessions),
+          threads: openThreadCells(this.#shared.threads),
+          table: openUpstreamTable(this.#shared.upstreams),
+          ledger: openLedger(
+            this.#shared.ledger,
+            this.options.memory.memoryBytesMax,
+            WORKER_ROW + worker,
+          ),
+          counters: openCounters(this.#shared.counters, WORKER_ROW + worker, this.#size),
+          parse: (bytes) => Promise.resolve(JSON.parse(Buffer.from(bytes).toString())),
+          publish: (fact) => events.fact(fact),
+        });
+        const incarnation: Incarnation = {
+          worker,
+          generation,
+          up: ringProducer(up, toRelay),
+          down: ringConsumer(down, toRelay),
+          ready: Promise.resolve(),
+          gone: new Promise((resolve) => {
+            gone = resolve;
+          }),
+        };
+        void late.relay.stopped.then(() => gone(undefined));
+        return incarnation;
+      },
+      end: () => false,
+      warm: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+    };
+  }
+
+  /** A thread's timers die with it. */
+  #tickerOf(life: Life): Ticker {
+    const { ticker } = this.world;
+    const living = (task: () => void) => () => {
+      if (life.alive) task();
+    };
+    return {
+      every: (periodMs, tick) => ticker.every(periodMs, living(tick)),
+      after: (ms, task) => ticker.after(ms, living(task)),
+      soon: (task) => ticker.soon(living(task)),
+    };
+  }
+}
