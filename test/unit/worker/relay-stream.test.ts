@@ -11,10 +11,10 @@ describe('a turn', () => {
     const turn = r.ask(1);
     await r.settle();
     const openers = r.of(turn);
-    assert.ok(openers.length >= 0);
+    assert.ok(openers.length >= 2);
     assert.ok(openers.every(({ flags }) => flags === Flag.opener));
     assert.equal(r.epitaphs.length, 1);
-    assert.equal(r.epitaphs[0].after, openers.length, 'the epitaph precedes the openers');
+    assert.equal(r.epitaphs[0].after, 0, 'the epitaph precedes the openers');
     const { last } = r.transport;
     assert.equal(last.request.path, '/v1/chat/completions');
     last.sent().head().say('Hel');
