@@ -8,7 +8,7 @@
  */
 import { MillraceError } from '../../errors.ts';
 import { Delta, type DeltaKind, type EventSink, type FinishReason, type Usage } from '../events.ts';
-import { endsInHalf, escapeBody, wellFormed } from '../json-text.ts';
+import { wellFormed } from '../json-text.ts';
 import type { Decoder, DecoderBounds } from '../provider.ts';
 import { ChunkScanner, viewOf } from '../scan.ts';
 import { SseFramer } from '../sse.ts';
@@ -18,6 +18,7 @@ import { type ChunkSink, readChunk } from './openai-chat-chunk.ts';
 import { errorIn } from './openai-chat-errors.ts';
 import { ToolCalls, type ToolSink } from './openai-chat-tools.ts';
 import { JsonBody, Opening } from './opening.ts';
+import { TextOut } from './text-out.ts';
 
 /** `data` as a big-endian word. */
 const DATA = 0x64617461;
@@ -32,13 +33,10 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
   readonly #tools: ToolCalls = new ToolCalls(this);
   readonly #opening = new Opening();
   readonly #body: JsonBody;
+  readonly #text: TextOut;
 
   #state: 'open' | 'finished' | 'done' = 'open';
   #reason: FinishReason = 'stop';
-  /** The first half of a surrogate pair whose other half comes in a later chunk, and what it is a piece of. */
-  #half = '';
-  #halfKind: DeltaKind = Delta.text;
-  #halfPart = 0;
 
   /** What the chunk being read has said: how many things, and the last delta if it can be learnt. */
   #said = 0;
@@ -50,6 +48,7 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
     this.#bounds = bounds;
     this.#framer = new SseFramer(bounds.eventBytesMax);
     this.#body = new JsonBody(bounds.eventBytesMax);
+    this.#text = new TextOut(sink);
   }
 
   get state(): 'open' | 'finished' | 'done' {
@@ -113,7 +112,7 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
 
   /** Reads events of the learnt shape without framing them, as many as follow each other; returns where they end. */
   #scan(bytes: Uint8Array, view: DataView, from: number): number {
-    if (this.#state !== 'open' || this.#half !== '' || this.#scanner.blank) return from;
+    if (this.#state !== 'open' || this.#text.waiting || this.#scanner.blank) return from;
     const scanner = this.#scanner;
     const sink = this.#sink;
     const last = bytes.length - SHORTEST_EVENT_BYTES;
@@ -134,7 +133,7 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
   /** The event in the framer. `last`: it ended with the body, perhaps too early. */
   #readEvent(last: boolean): void {
     const { bytes, start, end, name } = this.#framer;
-    if (this.#state === 'open' && this.#half === '' && name === '') {
+    if (this.#state === 'open' && !this.#text.waiting && name === '') {
       const scanner = this.#scanner;
       if (!scanner.blank && scanner.match(bytes, viewOf(bytes), start, end) === end) {
         this.#sink.delta(scanner.kind, scanner.part, bytes, scanner.start, scanner.end);
@@ -206,7 +205,7 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
 
   tool(index: number, id: string, name: string): void {
     this.#said++;
-    this.#giveHalf();
+    this.#text.release();
     this.#scanner.forget();
     this.#sink.tool(index, wellFormed(id), wellFormed(name));
   }
@@ -223,36 +222,11 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
     this.#reason = reason;
   }
 
-  #say(kind: DeltaKind, part: number, piece: string, field: string): void {
+  #say(kind: DeltaKind, part: number, text: string, field: string): void {
     this.#said++;
-    let text = piece;
-    let learnable = field !== '';
-    if (this.#half !== '') {
-      learnable = false;
-      if (kind === this.#halfKind && part === this.#halfPart) {
-        text = this.#half + text;
-        this.#half = '';
-      } else this.#giveHalf();
-    }
-    if (endsInHalf(text)) {
-      learnable = false;
-      this.#half = text.slice(-1);
-      this.#halfKind = kind;
-      this.#halfPart = part;
-      text = text.slice(0, -1);
-    }
-    if (learnable) this.#delta = { kind, part, field };
-    if (text === '') return;
-    const body = escapeBody(wellFormed(text));
-    this.#sink.delta(kind, part, body, 0, body.length);
-  }
-
-  /** The other half will not come. */
-  #giveHalf(): void {
-    if (this.#half === '') return;
-    this.#half = '';
-    const body = escapeBody('\ufffd');
-    this.#sink.delta(this.#halfKind, this.#halfPart, body, 0, body.length);
+    const split = this.#text.waiting;
+    this.#text.say(kind, part, text);
+    if (field !== '' && !split && !this.#text.waiting) this.#delta = { kind, part, field };
   }
 
   // Ends.
@@ -290,14 +264,14 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
   }
 
   #complete(): void {
-    this.#giveHalf();
+    this.#text.release();
     this.#sink.flush();
     this.#state = 'done';
     this.#sink.finish(this.#reason);
   }
 
   #fail(error: MillraceError): void {
-    this.#giveHalf();
+    this.#text.release();
     this.#sink.flush();
     this.#state = 'done';
     this.#sink.fail(error);
