@@ -5,8 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { asMillraceError, MillraceError } from './errors.ts';
 import { createAccept } from './main/accept.ts';
-import { Admit } from './main/admit.ts';
 import { type AdminSources, startAdmin } from './main/admin.ts';
+import { Admit } from './main/admit.ts';
 import type { Backend, Listening } from './main/backend/backend.ts';
 import { chooseBackend } from './main/backend/choose.ts';
 import { Coordination } from './main/coordination.ts';

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EngineSim } from '../support/engine-sim.ts';
 import type { FakeConnection } from '../support/fake-connection.ts';
-import { below, type Chance, dice, pick, PlayedUpstream } from '../support/played-upstream.ts';
+import { below, type Chance, dice, PlayedUpstream, pick } from '../support/played-upstream.ts';
 import { type Event, isTerminal, textOf } from '../support/responses.ts';
 import { seeded } from '../support/seed.ts';
 

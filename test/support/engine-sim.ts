@@ -3,6 +3,8 @@
  * time, upstreams that a test plays. Only the backends, the thread pool and the sockets are not the real ones. A worker can be
  * killed: from then on nothing of it runs, and what it had not published is lost, as with a thread.
  */
+
+import { Board } from '../../src/coordinator/board.ts';
 import { createAccept } from '../../src/main/accept.ts';
 import { Admit } from '../../src/main/admit.ts';
 import { Counts } from '../../src/main/counts.ts';
@@ -31,7 +33,6 @@ import type { Fact } from '../../src/threads/facts.ts';
 import type { SharedHandles } from '../../src/threads/messages.ts';
 import { MAIN_ROW, WORKER_ROW } from '../../src/threads/roster.ts';
 import type { Incarnation } from '../../src/threads/worker-pool.ts';
-import { Board } from '../../src/coordinator/board.ts';
 import { Relay } from '../../src/worker/relay.ts';
 import { FakeConnection } from './fake-connection.ts';
 import { type FakeExchange, FakeTransport } from './fake-transport.ts';
