@@ -30,6 +30,8 @@ describe('scanBody', () => {
     'all short escapes': [String.raw`\"\\\/\b\f\n\r\t"`, 16],
     'a unicode escape in any case': [String.raw`\u00e9\u00E9"`, 12],
     'a whole surrogate pair': [String.raw`\ud83c\udf0a"`, 12],
+    'the first and the last pair': [String.raw`\ud800\udc00\udbff\udfff"`, 24],
+    'the neighbours of surrogates': [String.raw`\ud7ff\ue000"`, 12],
     'two pairs': [String.raw`\ud83c\udf0a\uD83C\uDF0A"`, 24],
     'bytes of other scripts': ['北京🌊"', 10],
     'a delete character': ['\x7f"', 1],
@@ -53,6 +55,11 @@ describe('scanBody', () => {
     'a first half alone': String.raw`\ud83c"`,
     'a first half before something else': String.raw`\ud83c\u0041"`,
     'a first half twice': String.raw`\ud83c\ud83c"`,
+    'a last first half before a neighbour of surrogates': String.raw`\udbff\ue000"`,
+    'a first half before a unit below its other half': String.raw`\ud800\udbff"`,
+    'a second half before another': String.raw`\udc00\udc00"`,
+    'a first half whose other half lacks its backslash': String.raw`\ud83cXudf0a"`,
+    'a first half whose other half lacks its u': String.raw`\ud83c\ndf0a"`,
     'a second half alone': String.raw`\udf0a"`,
     'a line feed': 'a\nb"',
     'a zero byte': 'a\0"',
@@ -137,8 +144,9 @@ describe('wellFormed', () => {
   });
 
   test('endsInHalf sees a first half at the end, and nothing else', () => {
-    assert.ok(endsInHalf('a\ud83c'));
-    for (const text of ['', 'a', '\udf0a', '\ud83c\udf0a', '\ud83ca']) assert.ok(!endsInHalf(text));
+    for (const half of ['\ud800', '\ud83c', '\udbff']) assert.ok(endsInHalf(`a${half}`));
+    for (const text of ['', 'a', '\ud7ff', '\udc00', '\udf0a', '\ud83c\udf0a', '\ud83ca'])
+      assert.ok(!endsInHalf(text));
   });
 });
 
