@@ -23,8 +23,10 @@ function residentBytes(): number {
 export function ready(port: number, other?: (line: string) => void): void {
   const lines = createInterface({ input: process.stdin });
   lines.on('line', (line) => {
-    if (line === 'memory') say({ residentBytes: residentBytes() });
-    else other?.(line);
+    if (line === 'memory') {
+      const resident = residentBytes();
+      say({ residentBytes: resident, heapBytes: process.memoryUsage().heapUsed });
+    } else other?.(line);
   });
   lines.on('close', () => process.exit(0));
   say({ port });
