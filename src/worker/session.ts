@@ -47,11 +47,10 @@ export class Session {
   readonly #parts: SessionParts;
   readonly #conversation: Conversation;
   readonly #lanes: Lanes<Entry>;
-  readonly #byResponse = new Map<string, Entry>();
   /** Messages behind one that is being parsed elsewhere. */
-  readonly #inbox: Incoming[] = [];
+  #inbox: Incoming[] | undefined;
   /** Taps of replies that still wait for credit. */
-  readonly #replies = new Set<Tap>();
+  #replies: Set<Tap> | undefined;
   #parsing = false;
   #closed = false;
   #advancing = false;
@@ -88,6 +87,7 @@ export class Session {
     const tap = new Tap(outbox, { slot, generation, stream }, skip);
     if (this.#parsing) {
       const max = means.options.session.queuedRequestsMax;
+      this.#inbox ??= [];
       if (this.#inbox.length < max) this.#inbox.push({ message, tap });
       else this.#complain(tap, new MillraceError('MILLRACE_QUEUE_FULL', { max }));
       return;
@@ -98,15 +98,14 @@ export class Session {
   /** The client left: nothing is written any more, sockets close, memory is given back. */
   close(): void {
     this.#closed = true;
-    this.#inbox.length = 0;
+    this.#inbox = undefined;
     for (const { stream, tap, hold } of this.#lanes.all()) {
       hold?.free();
       stream?.cancel('gone');
       tap.discard();
     }
-    this.#replies.clear();
+    this.#replies = undefined;
     this.#parts.outbox.drop(this.#parts.slot, this.generation);
-    this.#byResponse.clear();
     this.#parts.outbox.ledger.give('history', this.#bookedHistory);
   }
 
@@ -116,7 +115,7 @@ export class Session {
       if (entry.stream) entry.stream.abort(error);
       else this.#refuse(entry.turn, entry.tap, error);
     }
-    for (const { tap } of this.#inbox.splice(0)) this.#complain(tap, error);
+    for (const { tap } of this.#inbox?.splice(0) ?? []) this.#complain(tap, error);
   }
 
   #receive(incoming: Incoming): void {
@@ -140,7 +139,7 @@ export class Session {
 
   #continue(): void {
     while (!this.#parsing && !this.#closed) {
-      const next = this.#inbox.shift();
+      const next = this.#inbox?.shift();
       if (!next) return;
       this.#receive(next);
     }
@@ -179,7 +178,6 @@ export class Session {
       const max = means.options.session.queuedRequestsMax;
       return this.#refuse(turn, tap, new MillraceError('MILLRACE_QUEUE_FULL', { max }));
     }
-    this.#byResponse.set(turn.responseId, entry);
     if (verdict === 'run') this.#begin(entry);
   }
 
@@ -222,7 +220,6 @@ export class Session {
   }
 
   #done(entry: Entry): void {
-    this.#byResponse.delete(entry.turn.responseId);
     if (this.#closed) return;
     this.#bookHistory();
     this.#lanes.done(entry.turn.lane);
@@ -246,7 +243,6 @@ export class Session {
   }
 
   #cancelWaiting({ turn, tap }: Entry): void {
-    this.#byResponse.delete(turn.responseId);
     if (!tap.opened) return this.#refuse(turn, tap, new MillraceError('MILLRACE_CANCELLED', {}));
     // A worker that died had begun it: the client waits for the end of that response, not for an error beside it.
     const opening = this.#conversation.begin(turn, tap);
@@ -256,8 +252,8 @@ export class Session {
 
   #find({ responseId, lane }: { responseId?: string; lane?: string }): Entry[] {
     if (responseId === undefined) return lane === undefined ? [] : this.#lanes.on(lane);
-    const entry = this.#byResponse.get(responseId);
-    return entry === undefined || (lane !== undefined && entry.turn.lane !== lane) ? [] : [entry];
+    const among = lane === undefined ? this.#lanes.all() : this.#lanes.on(lane);
+    return among.filter(({ turn }) => turn.responseId === responseId);
   }
 
   #refuse(turn: Turn, tap: Tap, error: MillraceError): void {
@@ -276,16 +272,17 @@ export class Session {
 
   #reply(tap: Tap, frames: readonly Uint8Array[]): void {
     this.#answer(tap, frames);
-    if (tap.drained || this.#replies.has(tap)) return;
+    if (tap.drained) return;
+    const replies = (this.#replies ??= new Set());
     const max = this.#parts.means.options.session.queuedRequestsMax;
-    this.#replies.add(tap);
-    tap.onResumed(() => this.#replies.delete(tap));
+    replies.add(tap);
+    tap.onResumed(() => replies.delete(tap));
     // It sends and does not read: its answers may not pile up here.
-    if (this.#replies.size <= max) return;
+    if (replies.size <= max) return;
     const { slowClientTimeoutMs } = this.#parts.means.options.session;
     const slow = new MillraceError('MILLRACE_CLIENT_SLOW', { limitMs: slowClientTimeoutMs });
     tap.discard();
-    this.#replies.delete(tap);
+    replies.delete(tap);
     const { outbox, slot, generation } = this.#parts;
     new Tap(outbox, { slot, generation, stream: 0 }, 0).close(1013, slow.message);
   }

@@ -9,7 +9,7 @@ import { below, type Chance, dice, pick, PlayedUpstream } from '../../support/pl
 import { type Rig, rig } from '../../support/relay-rig.ts';
 import { seeded } from '../../support/seed.ts';
 
-const RUNS = process.env['SLOW'] ? 2000 : 40;
+const RUNS = process.env['SLOW'] ? 2000 : 30;
 /** What the runs came across: a property that met nothing proves nothing. */
 const seen = { failovers: 0, pauses: 0, finished: 0, failed: 0, cancelled: 0 };
 
