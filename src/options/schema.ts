@@ -213,10 +213,12 @@ const paths = z.strictObject({
     .string()
     .startsWith('/')
     .default('/v1/responses')
-    .describe(
-      'Path of the OpenAI Responses WebSocket mode; the empty dialect list turns nothing off.',
-    ),
-  chat: z.string().startsWith('/').default('/chat').describe('Path of the guide’s chat.'),
+    .describe('Path of the OpenAI Responses WebSocket mode.'),
+  chat: z
+    .string()
+    .startsWith('/')
+    .default('/chat')
+    .describe('Path of the plain JSON chat for hand-written pages.'),
   echo: z.string().startsWith('/').default('/ws').describe('Path of the echo.'),
 });
 
