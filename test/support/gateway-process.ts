@@ -16,7 +16,7 @@ export interface GatewayProcess {
   readonly stdout: string;
   readonly stderr: string;
   signal(name: NodeJS.Signals): void;
-  /** SIGTERM if it still runs; its exit code. */
+  /** SIGTERM if no signal came before; its exit code. */
   end(): Promise<number | null>;
 }
 
@@ -43,6 +43,7 @@ export async function startGateway(config: object, flags: string[] = []): Promis
     url: string;
     admin?: { host: string; port: number };
   };
+  let asked = false;
   return {
     url,
     admin: admin ? `http://${admin.host}:${admin.port}` : '',
@@ -52,9 +53,12 @@ export async function startGateway(config: object, flags: string[] = []): Promis
     get stderr() {
       return out.stderr;
     },
-    signal: (name) => void child.kill(name),
+    signal(name) {
+      if (name !== 'SIGHUP') asked = true;
+      child.kill(name);
+    },
     end() {
-      if (child.exitCode === null) child.kill('SIGTERM');
+      if (child.exitCode === null && !asked) child.kill('SIGTERM');
       return ended;
     },
   };
