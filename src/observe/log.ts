@@ -57,18 +57,32 @@ function redact(value: unknown, depth: number): unknown {
   if (value instanceof Map) return redact(Object.fromEntries(value), depth);
   const copy: Record<string, unknown> = {};
   for (const [key, below] of Object.entries(value)) {
-    const name = key.toLowerCase().replaceAll(/[-_]/g, '');
-    copy[key] = secretNames.has(name) ? HIDDEN : redact(below, depth + 1);
+    copy[key] = isSecretName(key) ? HIDDEN : redact(below, depth + 1);
   }
   return copy;
 }
 
+/** Names seen so far: the same few come with every line. */
+const judged = new Map<string, boolean>();
+const JUDGED_MAX = 1_000;
+
+function isSecretName(key: string): boolean {
+  const known = judged.get(key);
+  if (known !== undefined) return known;
+  const secret = secretNames.has(key.toLowerCase().replaceAll(/[-_]/g, ''));
+  if (judged.size < JUDGED_MAX) judged.set(key, secret);
+  return secret;
+}
+
+/** Nothing below can match without one of these. */
+const suspicious = /bearer|basic|(?:sk|pk|rk|xai|gsk)-|\/\//i;
 const bearer = /\b(Bearer|Basic)\s+[^\s"',]+/gi;
 /** The key forms of the large providers, wherever an upstream may have quoted one back. */
 const knownKeys = /\b(sk|pk|rk|xai|gsk)-[A-Za-z0-9_-]{8,}/g;
 const credentials = /\/\/[^/@\s]+@/g;
 
 function redactText(text: string): string {
+  if (!suspicious.test(text)) return text;
   return text
     .replaceAll(bearer, `$1 ${HIDDEN}`)
     .replaceAll(knownKeys, HIDDEN)
