@@ -1,9 +1,9 @@
-/** The gateway as its operator knows it: upstreams drained by hand, signals, readiness; and clients that flood. */
+/** The gateway as its operator knows it: upstreams drained by hand, readiness, a taken port; and clients that flood. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { open, RefusedError } from '../support/client.ts';
+import { open } from '../support/client.ts';
 import { type GatewayProcess, startGateway } from '../support/gateway-process.ts';
-import { answer, ask, assertWhole, type Event, isDelta, textOf } from '../support/responses.ts';
+import { answer, ask, assertWhole, type Event, isDelta } from '../support/responses.ts';
 import { until } from '../support/until.ts';
 
 const TOKEN = 'operator-token-of-the-test';
@@ -97,58 +97,6 @@ describe('a gateway in service', () => {
     await until(() => echoes === messages && pongs === pings, 'all echoes and pongs', 20_000);
     await Promise.all([flood.close(), other.close()]);
   });
-});
-
-test('SIGTERM: not ready, no new turns, the running stream finishes, 1012, exit 0', async () => {
-  const gateway = await startGateway(config);
-  const [busy, idle] = [await responses(gateway), await responses(gateway)];
-  ask(busy, '@tokens 400');
-  const first = await busy.collectJson<Event>(isDelta);
-  gateway.signal('SIGHUP');
-  gateway.signal('SIGTERM');
-  await until(
-    async () => (await fetch(`${gateway.admin}/readyz`)).status === 503,
-    'the gateway to say that it is not ready',
-  );
-  assert.match(await (await fetch(`${gateway.admin}/readyz`)).text(), /draining/);
-  ask(idle, '@echo too late');
-  const refused = await idle.nextJson<Event>();
-  assert.equal(refused.error?.code, 'draining');
-  await assert.rejects(responses(gateway), (error: unknown) => {
-    if (error instanceof RefusedError) return error.status === 503;
-    return /ECONNREFUSED|socket hang up/.test(String(error));
-  });
-  const rest = await answer(busy, 20_000);
-  assert.equal(assertWhole([...first, ...rest]).type, 'response.completed');
-  assert.ok(textOf(rest).length > 0);
-  assert.deepEqual([(await busy.closed).code, (await idle.closed).code], [1012, 1012]);
-  assert.equal(await gateway.end(), 0);
-});
-
-test('a stream that outlives shutdownTimeoutMs ends in one failure or a close, and the exit code is 0', async () => {
-  const gateway = await startGateway({
-    ...config,
-    server: { port: 0, shutdownTimeoutMs: 300 },
-  });
-  const client = await responses(gateway);
-  ask(client, '@tokens 5000');
-  await client.collectJson<Event>(isDelta);
-  gateway.signal('SIGTERM');
-  assert.equal((await client.closed).code, 1012);
-  assert.equal(await gateway.end(), 0);
-});
-
-test('a second signal ends it at once', async () => {
-  const gateway = await startGateway(config);
-  const client = await responses(gateway);
-  ask(client, '@tokens 5000');
-  await client.collectJson<Event>(isDelta);
-  gateway.signal('SIGTERM');
-  await until(() => gateway.stdout.includes('"event":"stopping"'), 'the first signal');
-  gateway.signal('SIGINT');
-  const ended = gateway.end();
-  client.socket.terminate();
-  assert.equal(await ended, 1);
 });
 
 test('a port that is taken: one line that says so, exit code 1', async () => {
