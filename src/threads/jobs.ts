@@ -31,7 +31,7 @@ export function createJobs({ threadsMax, entry }: JobsOptions): Jobs {
         maxThreads: threadsMax,
         idleTimeout: IDLE_TIMEOUT_MS,
         recordTiming: false,
-        execArgv: threadFlags(),
+        ...threadFlags(),
       });
       const job: Promise<unknown> = pool.run(argument, { name });
       running.add(job);

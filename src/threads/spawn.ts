@@ -44,7 +44,7 @@ function spawn<In, Out>(entry: string, name: string, start: unknown): Spawned<In
   const worker = new Worker(new URL(entry, import.meta.url), {
     workerData: start,
     name,
-    execArgv: threadFlags(),
+    ...threadFlags(),
   });
   const gone = new Promise<string>((resolve) => {
     worker.once('error', (error) =>

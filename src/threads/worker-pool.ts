@@ -59,7 +59,7 @@ export class WorkerPool {
       // 'sync' would freeze a thread between tasks, sockets included.
       atomics: 'disabled',
       recordTiming: false,
-      execArgv: threadFlags(),
+      ...threadFlags(),
     });
     // A resident's failure arrives through its own promise; a thread that dies idle is refilled by piscina.
     this.#pool.on('error', () => {});
