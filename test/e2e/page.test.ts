@@ -43,11 +43,19 @@ interface PageScript {
   retryDelayMs(this: void, attempt: number, random: () => number): number;
 }
 
+/** A browser's socket tells an error only by its close; one of `ws` throws what nobody listens to. */
+class BrowserSocket extends WebSocket {
+  constructor(address: string, protocols: string[]) {
+    super(address, protocols);
+    this.on('error', () => {});
+  }
+}
+
 /** Runs the protocol script of the page as served, with `ws` in place of the browser's WebSocket. */
 function pageScript(): PageScript {
   const [, script = ''] = /<script id="protocol">([^]*?)<\/script>/.exec(html) ?? [];
   assert.notEqual(script, '');
-  const context = createContext({ WebSocket, setTimeout, clearTimeout });
+  const context = createContext({ WebSocket: BrowserSocket, setTimeout, clearTimeout });
   runInContext(script, context);
   return runInContext(
     '({ createLink, createTurn, takeEvent, figuresOf, retryDelayMs })',
@@ -142,4 +150,37 @@ test('its waits before connecting again are jittered over a doubling bound', () 
     retryDelayMs(3, () => 0),
     0,
   );
+});
+
+test('its link comes back after a restart and says so', async (t) => {
+  const script = pageScript();
+  const options = {
+    admin: { enabled: false },
+    log: { level: 'silent' },
+    demo: { enabled: true },
+  } as const;
+  const first = createEngine({ ...options, server: { port: 0, backend: 'ws' } });
+  const { url, port } = await first.listen();
+  const states: string[] = [];
+  const lost: number[] = [];
+  const link = script.createLink(`${url}/v1/responses`, [], {
+    state: (state, text) => void states.push(`${state}: ${text}`),
+    event() {},
+    lost: (code) => void lost.push(code),
+  });
+  t.after(() => link.close());
+  await until(() => states.at(-1)?.startsWith('open'), 'the page to connect');
+  await first.close({ drain: true });
+  await until(() => lost.length === 1, 'the page to be told');
+  assert.deepEqual(lost, [1012]);
+  assert.match(
+    states.find((state) => state.startsWith('waiting')) ?? '',
+    /server restarting, again in/,
+  );
+  assert.equal(link.send({ type: 'response.create' }), false);
+
+  const second = createEngine({ ...options, server: { port, backend: 'ws' } });
+  t.after(() => second.close());
+  await second.listen();
+  await until(() => states.at(-1)?.startsWith('open'), 'the page to be back', 20_000);
 });
