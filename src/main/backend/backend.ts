@@ -39,7 +39,10 @@ export interface Connection {
   send(bytes: Uint8Array, binary: boolean): SendStatus;
   /** Bytes queued behind back-pressure. */
   buffered(): number;
-  /** Runs `write`, always and before it returns, with its sends joined into few system calls. */
+  /**
+   * Runs `write`, always and before it returns, with its sends joined into few system calls. They may say 'sent' of what waits after all when cork
+   * returns: `buffered()` tells.
+   */
   cork(write: () => void): void;
   ping(): void;
   /** Close frame, then the socket when the peer answered or after a short wait. Reason at most 123 bytes. */

@@ -11,6 +11,8 @@ import { CLOSE_WAIT_MS, PONGS_WAITING_MAX } from './patience.ts';
 /** Where corked frames are joined; longer ones are written by themselves. One cork runs at a time. */
 const scratch = Buffer.allocUnsafeSlow(64 * 1024);
 let scratchTaken = false;
+/** What the socket gets at once while the peer reads slowly. */
+const PIECE_BYTES = 64 * 1024;
 
 export class WsConnection implements Connection {
   user: unknown;
@@ -23,6 +25,11 @@ export class WsConnection implements Connection {
   /** Bytes joined in `scratch`, while this connection is corked. */
   #joined = 0;
   #pongsWaiting = 0;
+  /** Frames not yet given to the socket, and their bytes. Not empty: a write is out, and its end brings the next. */
+  readonly #queue: Buffer[] = [];
+  #queued = 0;
+  /** Writes given to the socket whose callback has not come. */
+  #writes = 0;
   /** What waited when we last looked; 0: nothing waits. */
   #waiting = 0;
   /** The close we asked for. */
@@ -66,21 +73,49 @@ export class WsConnection implements Connection {
   }
 
   #write(frame: Buffer): SendStatus {
-    this.#socket.write(frame, this.#written);
-    this.#waiting = this.#socket.writableLength;
+    if (this.#queued > 0 || (this.#writes > 0 && this.#socket.writableLength > 0)) {
+      this.#queue.push(frame);
+      this.#queued += frame.length;
+    } else this.#give(frame);
+    this.#waiting = this.#socket.writableLength + this.#queued;
     return this.#waiting > 0 ? 'buffered' : 'sent';
   }
 
-  /** Called for every write, in a later turn. */
+  #give(frame: Buffer): void {
+    this.#writes++;
+    this.#socket.write(frame, this.#written);
+  }
+
+  /**
+   * Called for every write, in a later turn. The socket gets the queue in pieces: it tells of a write only when all of it is gone, and a client
+   * that reads slowly but steadily should be seen to do so.
+   */
   readonly #written = (error?: Error | null): void => {
+    this.#writes--;
     if (error || this.#waiting === 0) return;
-    const now = this.#socket.writableLength;
+    if (this.#writes === 0) this.#feed(PIECE_BYTES);
+    const now = this.#socket.writableLength + this.#queued;
     const fell = now < this.#waiting;
     this.#waiting = now;
     if (!fell) return;
     if (this.#open) this.#guard('drain', () => this.#handlers.drain(this));
     else if (now === 0) this.#settleClose();
   };
+
+  /** Whole frames, because `ws` writes its own between them. */
+  #feed(bytes: number): void {
+    if (this.#queued === 0) return;
+    this.#socket.cork();
+    let given = 0;
+    let frames = 0;
+    for (; frames < this.#queue.length && given < bytes; frames++) {
+      given += this.#queue[frames].length;
+      this.#give(this.#queue[frames]);
+    }
+    this.#queue.splice(0, frames);
+    this.#queued -= given;
+    this.#socket.uncork();
+  }
 
   #flush(): void {
     if (this.#joined === 0) return;
@@ -91,7 +126,7 @@ export class WsConnection implements Connection {
   }
 
   buffered(): number {
-    return this.#told ? 0 : this.#socket.writableLength + this.#joined;
+    return this.#told ? 0 : this.#socket.writableLength + this.#queued + this.#joined;
   }
 
   cork(write: () => void): void {
@@ -122,10 +157,11 @@ export class WsConnection implements Connection {
     this.#open = false;
     const timer = setTimeout(() => this.#client.terminate(), CLOSE_WAIT_MS);
     this.#closing = { code, reason, timer };
+    this.#feed(Number.POSITIVE_INFINITY); // the close frame comes last
     this.#client.close(code, reason);
     this.#waiting = this.#socket.writableLength;
     if (this.#waiting === 0) queueMicrotask(() => this.#settleClose());
-    else this.#socket.write('', this.#written);
+    else this.#give(Buffer.alloc(0));
   }
 
   /** The close frame is with the kernel: the session is over; `ws` waits for the peer's answer by itself. */
@@ -135,7 +171,7 @@ export class WsConnection implements Connection {
 
   terminate(): void {
     if (this.#told) return;
-    this.#joined = 0;
+    this.#joined = this.#queued = this.#queue.length = 0;
     this.#open = false;
     this.#client.terminate();
     queueMicrotask(() => this.#gone(1006, ''));

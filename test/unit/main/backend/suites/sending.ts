@@ -111,6 +111,38 @@ export function sending(implementation: Implementation): void {
     assert.equal(connection.send(bytes.subarray(0, 10), false), 'sent');
   });
 
+  it('shows on the way that a slow reader reads', async (t) => {
+    const waits: number[] = [];
+    const served = await serve(t, implementation, {
+      drain: (connection) => waits.push(connection.buffered()),
+    });
+    const client = await open(served.url);
+    const [connection] = served.connections;
+    client.socket.pause();
+    const frame = new Uint8Array(1_000).fill(97);
+    let sent = 0;
+    for (; connection.buffered() < 8 * 1024 * 1024; sent++) connection.send(frame, true);
+    const most = connection.buffered();
+    client.socket.resume();
+    for (let i = 0; i < sent; i++) await client.next();
+    await until(() => connection.buffered() === 0, 'an empty queue');
+    const midway = waits.filter((wait) => wait > most / 10 && wait < (most * 9) / 10);
+    assert.ok(midway.length > 0, `only ${waits.join()} of ${most}`);
+  });
+
+  it('tells after cork what its sends did not', async (t) => {
+    const served = await serve(t, implementation);
+    const client = await open(served.url);
+    const [connection] = served.connections;
+    client.socket.pause();
+    for (let i = 0; connection.buffered() === 0 && i < 100_000; i++)
+      connection.cork(() => connection.send(new Uint8Array(10_000), true));
+    assert.ok(connection.buffered() > 0);
+    client.socket.resume();
+    await until(() => connection.buffered() === 0, 'an empty queue');
+    assert.ok(served.counts.drain > 0);
+  });
+
   it('keeps the order of corked and plain frames, and of two connections', async (t) => {
     const served = await serve(t, implementation);
     const [first, second] = [await open(served.url), await open(served.url)];
