@@ -141,6 +141,8 @@ export class Deliver {
       this.#corked = session;
       session.connection.cork(this.#sendCorked);
       this.#corked = undefined;
+      // What cork could not write at its end, its sends did not know.
+      if (session.connection.buffered() > 0) this.#full(session);
     }
     session.batchHead = session.batchTail = -1;
     this.#credit(session);
@@ -154,11 +156,14 @@ export class Deliver {
     const { connection } = session;
     for (let at = session.batchHead; at !== -1; at = this.#next[at]) {
       const status = connection.send(this.#payloads[at], this.#binary[at] !== 0);
-      if (status === 'buffered' && session.fullSinceMs === 0) {
-        session.fullSinceMs = this.#nowMs;
-        this.#counts.backpressure();
-      }
+      if (status === 'buffered') this.#full(session);
     }
+  }
+
+  #full(session: Session): void {
+    if (session.fullSinceMs !== 0) return;
+    session.fullSinceMs = this.#nowMs;
+    this.#counts.backpressure();
   }
 
   #settled(header: RecordHeader): void {

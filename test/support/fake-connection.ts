@@ -21,7 +21,8 @@ export class FakeConnection implements Connection {
     if (!this.#corked) this.writes++;
     if (!this.full) return 'sent';
     this.#buffered += bytes.byteLength;
-    return 'buffered';
+    // As the real ones: only the end of cork shows what waits.
+    return this.#corked ? 'sent' : 'buffered';
   }
   buffered(): number {
     return this.#buffered;

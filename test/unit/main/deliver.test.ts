@@ -197,6 +197,21 @@ test('a slow reader gets no credit, and a worker that waits is told when it read
   assert.equal(cells.credit(0), CREDIT);
 });
 
+test('a slow reader is noticed also when its frames left in one cork', () => {
+  const { join, write, batch, cells, sessions } = setUp();
+  const { session, connection } = join();
+  connection.full = true;
+  write({}, 'x'.repeat(CREDIT / 2));
+  write({ sequence: 1 }, 'x'.repeat(CREDIT / 2));
+  batch();
+  assert.equal(connection.writes, 1);
+  assert.equal(cells.credit(0), 0);
+  assert.ok(session.fullSinceMs > 0, 'without it nobody would grant credit when the socket drains');
+  connection.empty();
+  sessions.grant(session);
+  assert.equal(cells.credit(0), CREDIT);
+});
+
 test('a reader that keeps up is credited again before it runs dry', () => {
   const { join, write, batch, cells } = setUp();
   join();
