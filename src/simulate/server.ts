@@ -1,6 +1,7 @@
 /**
  * The simulated upstream: a real HTTP server on loopback that speaks OpenAI chat completions with made-up answers, at a chosen
- * pace and with chosen faults. It says in every header, id, model entry and first sentence that it is simulated. Credentials are ignored.
+ * pace and with chosen faults (GET /faults lists them). It says in every header, id, model entry and first sentence that it is
+ * simulated. Credentials are ignored.
  *
  *   request ──▶ chat-request, directives, faults ──▶ answer ──▶ script ──▶ play ──▶ sink
  *                      (what is wanted)              (what is said)   (when, how)
@@ -8,7 +9,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { MillraceError } from '../errors.ts';
 import { errorBody } from './error-body.ts';
-import { type Faults, parseFaults } from './faults.ts';
+import { describeFault, type Faults, faultNames, parseFaults } from './faults.ts';
 import { Journal } from './journal.ts';
 import { type Listener, listenOn } from './listener.ts';
 import { type ResolvedOptions, resolveSimulated, type SimulatedOptions } from './options.ts';
@@ -99,6 +100,10 @@ function dispatch(
       status: health.status === 200 ? 'ok' : 'failing',
       simulated: true,
     });
+  }
+  if (path === '/faults') {
+    const faults = faultNames.map((name) => [name, describeFault(name)]);
+    return sendJson(response, 200, Object.fromEntries(faults) as object);
   }
   if (path === '/v1/models') {
     const data = options.models.map((model) => modelEntry(model));

@@ -6,6 +6,7 @@ import { type Answer, answerFor } from '../../../src/simulate/answer.ts';
 import { parseChatRequest } from '../../../src/simulate/chat-request.ts';
 import { DISCLOSURE } from '../../../src/simulate/corpus.ts';
 import { directivesIn } from '../../../src/simulate/directives.ts';
+import { faultNames } from '../../../src/simulate/faults.ts';
 import { startSimulated } from '../../../src/simulate/server.ts';
 import { type RawExchange, rawHttp } from '../../support/raw-http.ts';
 import { until } from '../../support/until.ts';
@@ -100,6 +101,13 @@ test('it labels itself in headers, ids, fingerprints and model entries, and igno
   assert.equal((await rawHttp(`${server.url}/models/demo`)).status, 200);
   const health = await rawHttp(server.url.replace('/v1', '/healthz'));
   assert.deepEqual(JSON.parse(health.body.toString()), { status: 'ok', simulated: true });
+});
+
+test('it lists its faults, each with a sentence', async () => {
+  const listed = await rawHttp(server.url.replace('/v1', '/faults'));
+  const faults = JSON.parse(listed.body.toString()) as Record<string, string>;
+  assert.deepEqual(Object.keys(faults), faultNames);
+  assert.match(faults['reset-after'] ?? '', /RST/);
 });
 
 test('models it does not serve, unknown paths and wrong methods are refused in the shape of OpenAI', async () => {
