@@ -1,8 +1,8 @@
 /** How long a wrong key is looked at says nothing about how much of it was right. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RequestHead } from '../../../src/main/backend/backend.ts';
 import { createAccept } from '../../../src/main/accept.ts';
+import type { RequestHead } from '../../../src/main/backend/backend.ts';
 import { resolveOptions } from '../../../src/options/resolve.ts';
 import { seeded } from '../../support/seed.ts';
 

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { outcomes } from '../../../src/observe/metrics.ts';
-import { below, type Chance, dice, pick, PlayedUpstream } from '../../support/played-upstream.ts';
+import { below, type Chance, dice, PlayedUpstream, pick } from '../../support/played-upstream.ts';
 import { type Rig, rig } from '../../support/relay-rig.ts';
 import { seeded } from '../../support/seed.ts';
 
@@ -98,9 +98,9 @@ function judge(r: Rig, turn: number, parts: readonly PlayedUpstream[]): void {
 test('random faults, slow clients and cancels: always a prefix, always one end, nothing left over', async (t) => {
   const { seed } = seeded('relay');
   for (let run = 0; run < RUNS; run += 1) {
-    const { next } = dice(seed + run * 7919);
+    const chance = dice(seed + run * 7919);
     try {
-      await play({ next });
+      await play(chance);
     } catch (thrown) {
       const why = thrown instanceof Error ? thrown.stack : String(thrown);
       throw new Error(`run ${run} of SEED=${seed}: ${why}`, { cause: thrown });
