@@ -85,7 +85,9 @@ export class Requests {
     this.#retained += length;
     const number = this.#next;
     this.#next = (number + 1) >>> 0 || 1;
-    const request = new Request(number, session, nonce, bytes.slice(), binary, nowMs, wallMs);
+    // Not `slice()`: of a Buffer that is a view, and the backend takes its bytes back.
+    const kept = new Uint8Array(bytes);
+    const request = new Request(number, session, nonce, kept, binary, nowMs, wallMs);
     this.#byNumber.set(number, request);
     (session.requests ??= []).push(request);
     session.latest = request;

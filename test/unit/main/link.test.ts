@@ -190,6 +190,14 @@ test('without a worker nothing is written; the request stays with main', () => {
   assert.equal(requests.ofWorker(0)[0].bytes?.length, 4);
 });
 
+test('what is retained is a copy, also of a Buffer', () => {
+  const { requests, session } = setUp();
+  const bytes = Buffer.from('mine');
+  const request = requests.add(session(), new Uint8Array(16), bytes, false, 0, 0);
+  bytes.fill(0);
+  assert.equal(Buffer.from(request?.bytes ?? []).toString(), 'mine');
+});
+
 test('retained bytes are bounded: at the bound yes, one more no, and all are given back', () => {
   const ledger = openLedger(allocateLedger(), 1 << 30);
   const requests = new Requests(ledger, 100);
