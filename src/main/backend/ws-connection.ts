@@ -22,7 +22,7 @@ export class WsConnection implements Connection {
   #open = true;
   #told = false;
   #corked = false;
-  /** Bytes joined in `scratch`, while this connection is corked. */
+  /** Bytes joined in `scratch`, while this connection is corked: by `cork`, or since a message came in this turn. */
   #joined = 0;
   #pongsWaiting = 0;
   /** Frames not yet given to the socket, and their bytes. Not empty: a write is out, and its end brings the next. */
@@ -145,6 +145,19 @@ export class WsConnection implements Connection {
     }
   }
 
+  /** All messages of one read come in one go; what answers them leaves in one write after it, as uWebSockets.js does by itself. */
+  #joinRead(): void {
+    if (scratchTaken) return;
+    scratchTaken = this.#corked = true;
+    process.nextTick(this.#readOver);
+  }
+
+  readonly #readOver = (): void => {
+    this.#corked = false;
+    this.#flush();
+    scratchTaken = false;
+  };
+
   ping(): void {
     if (!this.#open) return;
     this.#flush();
@@ -179,6 +192,7 @@ export class WsConnection implements Connection {
 
   #received(data: RawData, binary: boolean): void {
     if (!this.#open) return;
+    this.#joinRead();
     try {
       this.#handlers.message(this, data as Buffer, binary);
     } catch (error) {
