@@ -66,6 +66,7 @@ export class Crew {
   #deliver: Deliver | undefined = undefined;
   #stopWatch: (() => void) | undefined = undefined;
   #stopping = false;
+  #stopped: Promise<void> | undefined = undefined;
   #draining = false;
 
   constructor(parts: {
@@ -149,8 +150,13 @@ export class Crew {
     this.#order(Kind.drain);
   }
 
-  /** Asks every worker to end, waits, closes the pool. */
-  async stop(): Promise<void> {
+  /** Asks every worker to end its streams with a failure and to return, delivers what they still said, closes the pool. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
     this.#stopping = true;
     this.#stopWatch?.();
     this.#order(Kind.stop);

@@ -182,11 +182,12 @@ export class Server implements BackendHandlers {
     requests.settle(request);
   }
 
-  /** Running streams finish (at most `limitMs`), then every session is closed with 1012. */
+  /** Running streams finish (at most `limitMs`) or end in a failure; the workers stop; every session is closed with 1012. */
   async drainAll(limitMs: number): Promise<void> {
     this.#draining = true;
     this.#parts.crew.drain();
     await this.#idle(limitMs);
+    await this.#parts.crew.stop();
     await this.#closeAll();
   }
 
