@@ -56,7 +56,9 @@ port.listen((message) => {
   }
 });
 
-const stopBeat = systemTicker.every(options.threads.heartbeatMs, beat);
+// Nothing but the watch for a hung thread waits for its beat.
+const { heartbeatMs, hungAfterMs } = options.threads;
+const stopBeat = systemTicker.every(Math.max(heartbeatMs, hungAfterMs / 20), beat);
 beat();
 patrol.start();
 port.post({ type: 'ready' });

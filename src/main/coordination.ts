@@ -61,7 +61,7 @@ export class Coordination {
 
   /** Starts the first one; throws MILLRACE_START_FAILED when it is not ready in time. */
   async start(): Promise<void> {
-    const { startTimeoutMs, heartbeatMs } = this.#options.threads;
+    const { startTimeoutMs, heartbeatMs, hungAfterMs } = this.#options.threads;
     await new Promise<void>((resolve, reject) => {
       const fail = (reason: string) => {
         cancel();
@@ -76,7 +76,8 @@ export class Coordination {
       });
       void thread.gone.then(fail);
     });
-    this.#stopWatch = this.#ticker.every(heartbeatMs, () => this.#watch());
+    const periodMs = Math.max(heartbeatMs, hungAfterMs / 20);
+    this.#stopWatch = this.#ticker.every(periodMs, () => this.#watch());
   }
 
   /** Takes an upstream out of choice, or back in. Rejects with a typed error when there is no such upstream. */

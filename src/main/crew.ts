@@ -23,8 +23,8 @@ import type { Sessions } from './session.ts';
 
 /** A request that took two workers with it is answered with a failure: it may be what kills them. */
 const RERUNS_MAX = 1;
-/** Turns of the loop that a ring is polled before main asks for a bell. */
-const POLL_TURNS = 2;
+/** Idle turns before main sleeps and wants a bell: none. Bells come paced, and a turn without records costs a system call. */
+const POLL_TURNS = 0;
 const RESTART_PAUSE_MS = 100;
 const RESTART_PAUSE_MS_MAX = 5_000;
 
@@ -131,7 +131,7 @@ export class Crew {
   async start(deliver: Deliver): Promise<void> {
     this.#deliver = deliver;
     for (const member of this.#members) this.#launch(member);
-    const { heartbeatMs, startTimeoutMs } = this.#options.threads;
+    const { heartbeatMs, hungAfterMs, startTimeoutMs } = this.#options.threads;
     let cancel = () => {};
     const late = new Promise<never>((_, reject) => {
       const reason = `it was silent for ${startTimeoutMs} ms`;
@@ -140,7 +140,9 @@ export class Crew {
     });
     const ready = Promise.all(this.#incarnations().map((each) => each.ready));
     await Promise.race([ready, late]).finally(cancel);
-    this.#stopWatch = this.#ticker.every(heartbeatMs, () => this.#watch());
+    // Often enough to be late by a twentieth; every look wakes an idle main.
+    const periodMs = Math.max(heartbeatMs, hungAfterMs / 20);
+    this.#stopWatch = this.#ticker.every(periodMs, () => this.#watch());
     this.#warm();
   }
 
