@@ -103,6 +103,12 @@ if (flags['write-docs']) {
     document,
   );
 }
+const method = results.find((result) => result.name === nothing.name);
+if (method?.goals.some((goal) => goal.verdict !== 'reached')) {
+  process.stdout.write(
+    '\nThe null test did not read 1: this machine was not calm enough, and verdicts near a goal mean little.\n',
+  );
+}
 const verdicts = results.flatMap((result) => result.goals.map((goal) => goal.verdict));
 const count = (verdict: string) => verdicts.filter((v) => v === verdict).length;
 process.stdout.write(
