@@ -26,8 +26,8 @@ import type { Request, Requests } from './requests.ts';
 import type { Admission, Session, Sessions } from './session.ts';
 
 /** The sweep visits all sessions in this many ticks: a slice at a time, never a stall. */
-const SWEEP_SLICES = 20;
-const SWEEP_TICK_MS_MAX = 250;
+const SWEEP_SLICES = 5;
+const SWEEP_TICK_MS_MAX = 1_000;
 /** Closing many sessions at once would bring them all back at once. */
 const CLOSE_SPREAD_MS = 200;
 const DRAIN_POLL_MS = 10;
@@ -252,8 +252,7 @@ export class Server implements BackendHandlers {
     if (session.fullSinceMs !== 0 && nowMs - session.fullSinceMs > slowClientTimeoutMs) {
       this.#parts.counts.slowClient();
       const limitMs = slowClientTimeoutMs;
-      this.end(session, new MillraceError('MILLRACE_CLIENT_SLOW', { limitMs }));
-      return session.connection.terminate();
+      return this.end(session, new MillraceError('MILLRACE_CLIENT_SLOW', { limitMs }));
     }
     if (session.heard) {
       session.heard = session.pinged = false;
@@ -262,8 +261,8 @@ export class Server implements BackendHandlers {
     }
     const silentMs = nowMs - session.seenMs;
     if (silentMs > idleTimeoutMs) {
-      this.end(session, new MillraceError('MILLRACE_CLIENT_SILENT', { limitMs: idleTimeoutMs }));
-      return session.connection.terminate();
+      const limitMs = idleTimeoutMs;
+      return this.end(session, new MillraceError('MILLRACE_CLIENT_SILENT', { limitMs }));
     }
     if (silentMs > pingIntervalMs && !session.pinged) {
       session.pinged = true;

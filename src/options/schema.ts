@@ -162,7 +162,7 @@ const threads = z.strictObject({
     .optional()
     .describe('Worker threads; absent: min(8, CPU quota or cores − 1), at least 1.'),
   jobThreadsMax: count(2, 1, 16).describe('Threads of the jobs pool (large one-shot work).'),
-  heartbeatMs: ms(50, 5, 10_000).describe('How often a thread shows that it lives.'),
+  heartbeatMs: ms(1_000, 5, 10_000).describe('How often a thread shows that it lives.'),
   hungAfterMs: ms(5_000, 50).describe(
     'A thread without a heartbeat for this long is retired and replaced.',
   ),
