@@ -142,6 +142,7 @@ test('every environment name reaches its option', () => {
     const env = {
       MILLRACE_SERVER_IDLE_TIMEOUT_MS: '1000000',
       MILLRACE_SERVER_PING_INTERVAL_MS: '200',
+      MILLRACE_THREADS_HEARTBEAT_MS: '20',
       [row.env]: said,
     };
     const { origins } = resolveOptions({ env });
