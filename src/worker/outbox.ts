@@ -20,6 +20,7 @@ import type { Ticker } from '../policy/ports.ts';
 import type { Tap } from './tap.ts';
 
 const TICKET_BYTES = 8;
+const SLAB_RETRY_MS = 20;
 
 /** What a write came to: 'gone' = the session is closed or this worker is retired; forget it. */
 export type Written = 'written' | 'no-credit' | 'no-space' | 'gone';
@@ -52,7 +53,7 @@ export class Outbox {
   /** Taps without credit by slot, and taps without space. Both in the order they began to wait. */
   readonly #poor = new Map<number, Set<Tap>>();
   readonly #crowded = new Set<Tap>();
-  #dirty = false;
+  #retrying = false;
   readonly #header: RecordHeader = {
     length: 0,
     kind: 0,
@@ -119,16 +120,12 @@ export class Outbox {
       return 'no-space';
     }
     if (kind === Kind.frame) sessions.spend(slot, length);
-    this.#flushLater();
     return 'written';
   }
 
   /** The tap waits for what `why` says; it will be resumed. */
   wait(tap: Tap, why: 'no-credit' | 'no-space'): void {
-    if (why === 'no-space') {
-      this.#crowded.add(tap);
-      return;
-    }
+    if (why === 'no-space') return this.#crowd(tap);
     const taps = this.#poor.get(tap.address.slot) ?? new Set<Tap>();
     this.#poor.set(tap.address.slot, taps);
     taps.add(tap);
@@ -166,18 +163,15 @@ export class Outbox {
     for (const tap of taps) tap.resume();
   }
 
-  /** Rings main's bell for what was written, if main sleeps. */
-  flush(): void {
-    if (!this.#dirty) return;
-    this.#dirty = false;
-    if (!this.#parts.retired()) this.#parts.ring.flush();
-  }
-
-  /** Once per turn of the loop: a bell costs a message. */
-  #flushLater(): void {
-    if (this.#dirty) return;
-    this.#dirty = true;
-    this.#parts.ticker.soon(() => this.flush());
+  /** The ring's other end rings when it frees space; the slab belongs to all, and rings nobody. */
+  #crowd(tap: Tap): void {
+    this.#crowded.add(tap);
+    if (this.#retrying) return;
+    this.#retrying = true;
+    this.#parts.ticker.after(SLAB_RETRY_MS, () => {
+      this.#retrying = false;
+      if (!this.#parts.retired()) this.spaced();
+    });
   }
 
   #writeTicket(header: RecordHeader, payload: Uint8Array): boolean {

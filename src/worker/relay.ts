@@ -244,7 +244,6 @@ export class Relay {
   #stop(): void {
     const error: MillraceError = new Failure('MILLRACE_DRAINING', {});
     for (const session of this.#sessions.values()) session.abort(error);
-    this.#outbox.flush();
     this.#parts.threads.setState(this.#row, RowState.stopped);
     this.#end();
   }

@@ -193,7 +193,7 @@ describe('a turn', () => {
 
 describe('a worker', () => {
   test('shows that it lives, and writes nothing more once it is replaced', async () => {
-    const r = rig();
+    const r = rig({ options: { threads: { heartbeatMs: 50 } } });
     const { threads } = r.parts;
     const before = threads.beats(WORKER_ROW);
     await r.pass(500);
