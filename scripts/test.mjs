@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { clients } from './clients.mjs';
 import { install } from './install.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -33,6 +34,8 @@ if (files.length === 0) {
   process.stderr.write(`no test file matches ${words.join(' ')}\n`);
   process.exit(1);
 }
+// Before the tests, because several files need them and run at the same time.
+if (files.some((file) => /real-clients|simulated-sdk/.test(file))) clients();
 const run = spawnSync(
   process.execPath,
   ['--enable-source-maps', '--test', '--test-concurrency=2', ...files],

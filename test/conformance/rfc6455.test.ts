@@ -49,7 +49,12 @@ async function judge(
   for (const bytes of one.send) client.write(bytes);
   const sync = 'are you there?';
   if (end === 'open') client.write(frame({ opcode: opcode.ping, payload: sync }));
-  const last = () => client.frames.some(({ payload }) => payload.toString() === sync);
+  // A pong may overtake an echo that waits for the socket: control frames may come in between (RFC 6455 section 5.4).
+  const heard = () =>
+    client.frames.filter((each) => each.opcode === opcode.text || each.opcode === opcode.binary);
+  const last = () =>
+    client.frames.some(({ payload }) => payload.toString() === sync) &&
+    heard().length >= echoes.length;
   if (end === 'silent') return silence(one, client);
   const over = end === 'open' ? last : () => client.ended || client.closeCode !== undefined;
   try {
