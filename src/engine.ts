@@ -123,8 +123,10 @@ async function run(asked: Options, extras: EngineExtras): Promise<Running> {
   const log = extras.log ?? createLog(asked.log);
   const started = new Started();
   try {
-    const { want, injected } = { want: asked.server.backend, injected: extras.uws };
-    const { backend, why } = await chooseBackend({ want, injected });
+    const { backend, why } = await chooseBackend({
+      want: asked.server.backend,
+      injected: extras.uws,
+    });
     const options = asked.demo.enabled ? await withDemo(asked, started) : asked;
     const { workers, why: whyWorkers } = workerCount(options.threads.workers);
     const assembled = assemble(options, workers, log);

@@ -95,7 +95,6 @@ export class Admit {
     request.ownerGeneration = link.generation & 0xffff;
     request.tag = this.#tag(request);
     link.request(request);
-    link.flush();
   }
 
   /** An exact copy back. What the client does not read is bounded: it cannot make us hold more than its own largest message and one credit. */

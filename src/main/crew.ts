@@ -182,10 +182,7 @@ export class Crew {
   }
 
   #order(kind: number): void {
-    for (const { link } of this.#members) {
-      link.order(kind);
-      link.flush();
-    }
+    for (const { link } of this.#members) link.order(kind);
   }
 
   #launch(member: Member): void {
@@ -197,7 +194,7 @@ export class Crew {
     member.incarnation = incarnation;
     member.pump = createPump({
       consumer: incarnation.down,
-      drain: () => this.#drainOnce(member, incarnation),
+      drain: () => this.#drainOnce(incarnation),
       soon: (task) => this.#ticker.soon(task),
       turnsMax: POLL_TURNS,
     });
@@ -237,10 +234,8 @@ export class Crew {
     member.pump?.ring();
   }
 
-  #drainOnce(member: Member, incarnation: Incarnation): number {
-    const records = this.#deliver?.batch(incarnation.down, this.#clock.now()) ?? 0;
-    member.link.flush();
-    return records;
+  #drainOnce(incarnation: Incarnation): number {
+    return this.#deliver?.batch(incarnation.down, this.#clock.now()) ?? 0;
   }
 
   /** A loop that does not turn is dead, whatever its thread says. */
@@ -249,7 +244,6 @@ export class Crew {
     for (const member of this.#members) {
       // Space in the slab, which all share, may have come back without a bell of this worker.
       member.link.resume();
-      member.link.flush();
       const beats = this.#cells.beats(WORKER_ROW + member.worker);
       if (beats !== member.beats) {
         member.beats = beats;
@@ -273,7 +267,7 @@ export class Crew {
     }
     if (this.#stopping) {
       // The last frames of a worker that was asked to stop.
-      while (this.#drainOnce(member, incarnation) > 0);
+      while (this.#drainOnce(incarnation) > 0);
       if (member.incarnation === incarnation) member.serving = false;
     }
     // Only now can nobody write into its blocks any more.
@@ -283,7 +277,7 @@ export class Crew {
   #lose(member: Member, incarnation: Incarnation, reason: string): void {
     const { worker } = member;
     const wasServing = member.serving;
-    while (this.#drainOnce(member, incarnation) > 0);
+    while (this.#drainOnce(incarnation) > 0);
     member.pump?.stop();
     member.serving = false;
     member.incarnation = undefined;
@@ -327,7 +321,6 @@ export class Crew {
         if (request.reruns > 0) this.#counts.rerun();
         member.link.request(request);
       }
-      member.link.flush();
     };
     if (atOnce) return launch();
     const pauseMs = Math.min(RESTART_PAUSE_MS * 2 ** member.failures++, RESTART_PAUSE_MS_MAX);

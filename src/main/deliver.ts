@@ -4,6 +4,7 @@
  * straight from shared memory.
  */
 import type { RecordHeader, RingConsumer, Slab, Ticket } from '../memory/contract.ts';
+import { readTicket } from '../memory/large-record.ts';
 import { Flag, Kind } from '../memory/layout.ts';
 import { must } from '../must.ts';
 import type { Counts } from './counts.ts';
@@ -195,9 +196,4 @@ export class Deliver {
     for (const ticket of this.#tickets) this.#slab.free(ticket);
     this.#tickets.length = 0;
   }
-}
-
-function readTicket(payload: Uint8Array): Ticket {
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-  return { block: view.getUint32(0, true), length: view.getUint32(4, true) };
 }

@@ -2,15 +2,16 @@
  * main's writing side towards one worker incarnation: records into its up ring, in order. What does not fit waits here, so that
  * main never blocks on a worker; the waiting bytes are the retained requests', which are bounded.
  */
-import type { RecordHeader, RingProducer, Slab, Ticket } from '../memory/contract.ts';
+import type { RecordHeader, RingProducer, Slab } from '../memory/contract.ts';
+import { writeLarge } from '../memory/large-record.ts';
 import { Flag, Kind } from '../memory/layout.ts';
+import { blankHeader } from '../memory/record-header.ts';
 import { MESSAGE_PROLOGUE_BYTES, type SessionFacts } from '../threads/messages.ts';
 import { slabOwner, WORKER_ROW } from '../threads/roster.ts';
 import type { Incarnation } from '../threads/worker-pool.ts';
 import type { Request } from './requests.ts';
 import type { Session } from './session.ts';
 
-const TICKET_BYTES = 8;
 const nothing = new Uint8Array(0);
 
 export class Link {
@@ -21,19 +22,7 @@ export class Link {
   #generation = 0;
   /** Writes that found no space; each answers whether it succeeded. */
   #backlog: (() => boolean)[] = [];
-  #dirty = false;
-  readonly #header: RecordHeader = {
-    length: 0,
-    kind: 0,
-    flags: 0,
-    slot: 0,
-    generation: 0,
-    stream: 0,
-    sequence: 0,
-    aux0: 0,
-    aux1: 0,
-  };
-  readonly #ticket = new Uint8Array(TICKET_BYTES);
+  readonly #header = blankHeader();
 
   constructor(worker: number, slab: Slab, onFull: () => void) {
     this.worker = worker;
@@ -85,15 +74,7 @@ export class Link {
     }
   }
 
-  /** One bell for everything written since the last call. */
-  flush(): void {
-    if (!this.#dirty) return;
-    this.#dirty = false;
-    this.#ring?.flush();
-  }
-
   #put(write: () => boolean): void {
-    this.#dirty = true;
     if (this.#backlog.length === 0 && write()) return;
     if (this.#backlog.length === 0) this.#onFull();
     this.#backlog.push(write);
@@ -119,31 +100,19 @@ export class Link {
     // Its session left while it waited for space.
     if (!ring || !bytes || !session.open) return true;
     const length = MESSAGE_PROLOGUE_BYTES + bytes.byteLength;
-    const large = length > ring.payloadBytesMax;
-    const place = ring.reserve(large ? TICKET_BYTES : length);
-    if (!place) return false;
     const header = this.#head(Kind.message, session.slot, session.generation);
     header.stream = request.number;
     header.flags = request.binary ? Flag.binary : 0;
-    if (!large) {
-      writeMessage(place, request, bytes);
-      header.length = length;
-    } else {
-      const ticket = this.#slab.claim(
-        length,
-        slabOwner(WORKER_ROW + this.worker, this.#generation),
+    if (length > ring.payloadBytesMax) {
+      const owner = slabOwner(WORKER_ROW + this.worker, this.#generation);
+      return writeLarge(ring, this.#slab, owner, header, length, (place) =>
+        writeMessage(place, request, bytes),
       );
-      if (!ticket) {
-        ring.abandon();
-        return false;
-      }
-      writeMessage(this.#slab.view(ticket), request, bytes);
-      writeTicket(this.#ticket, ticket);
-      place.set(this.#ticket);
-      header.length = TICKET_BYTES;
-      header.aux0 = length;
-      header.flags |= Flag.ticket;
     }
+    const place = ring.reserve(length);
+    if (!place) return false;
+    writeMessage(place, request, bytes);
+    header.length = length;
     ring.commit(header);
     return true;
   }
@@ -156,12 +125,6 @@ export class Link {
     header.flags = header.stream = header.sequence = header.aux0 = header.aux1 = header.length = 0;
     return header;
   }
-}
-
-function writeTicket(into: Uint8Array, ticket: Ticket): void {
-  const view = new DataView(into.buffer, into.byteOffset, TICKET_BYTES);
-  view.setUint32(0, ticket.block, true);
-  view.setUint32(4, ticket.length, true);
 }
 
 /** Layout: see MESSAGE_PROLOGUE_BYTES. */

@@ -136,7 +136,6 @@ export class Server implements BackendHandlers {
   credited(session: Session): void {
     const link = this.#parts.crew.links[session.worker];
     link.control(Kind.credit, session);
-    link.flush();
   }
 
   close(connection: Connection): void {
@@ -230,7 +229,6 @@ export class Server implements BackendHandlers {
     requests.settleAll(session);
     const link = crew.links[session.worker];
     link.control(Kind.sessionClose, session);
-    link.flush();
     accept.closed(session.admission.address);
     counts.sessions(sessions.count);
   }

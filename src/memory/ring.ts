@@ -35,6 +35,7 @@ import {
   RingWord,
   Word,
 } from './layout.ts';
+import { blankHeader } from './record-header.ts';
 
 /** Four records of the largest payload, and one of 32 bytes of it, still make sense here. */
 const capacityMin = 256;
@@ -223,17 +224,7 @@ class Consumer implements RingConsumer {
   #tail: number;
   #read: number;
   #inside = false;
-  readonly #header: RecordHeader = {
-    length: 0,
-    kind: 0,
-    flags: 0,
-    slot: 0,
-    generation: 0,
-    stream: 0,
-    sequence: 0,
-    aux0: 0,
-    aux1: 0,
-  };
+  readonly #header = blankHeader();
 
   constructor(shared: SharedBytes, starvedBell: Bell | undefined, atomics: AtomicsPort) {
     this.#capacity = capacityOf(shared);

@@ -7,19 +7,13 @@
  *
  * A session without credit holds nobody else back: it waits in its own taps and writes nothing into the ring.
  */
-import type {
-  Ledger,
-  RecordHeader,
-  RingProducer,
-  SessionCells,
-  Slab,
-  Ticket,
-} from '../memory/contract.ts';
-import { Flag, Kind } from '../memory/layout.ts';
+import type { Ledger, RecordHeader, RingProducer, SessionCells, Slab } from '../memory/contract.ts';
+import { writeLarge } from '../memory/large-record.ts';
+import { Kind } from '../memory/layout.ts';
+import { blankHeader } from '../memory/record-header.ts';
 import type { Ticker } from '../policy/ports.ts';
 import type { Tap } from './tap.ts';
 
-const TICKET_BYTES = 8;
 const SLAB_RETRY_MS = 20;
 
 /** What a write came to: 'gone' = the session is closed or this worker is retired; forget it. */
@@ -54,17 +48,7 @@ export class Outbox {
   readonly #poor = new Map<number, Set<Tap>>();
   readonly #crowded = new Set<Tap>();
   #retrying = false;
-  readonly #header: RecordHeader = {
-    length: 0,
-    kind: 0,
-    flags: 0,
-    slot: 0,
-    generation: 0,
-    stream: 0,
-    sequence: 0,
-    aux0: 0,
-    aux1: 0,
-  };
+  readonly #header = blankHeader();
 
   constructor(parts: OutboxParts) {
     this.#parts = parts;
@@ -113,7 +97,7 @@ export class Outbox {
     header.length = length;
     const done =
       length > ring.payloadBytesMax
-        ? this.#writeTicket(header, payload)
+        ? this.#writeLarge(header, payload)
         : ring.write(header, payload);
     if (!done) {
       this.#parts.onFull();
@@ -174,27 +158,11 @@ export class Outbox {
     });
   }
 
-  #writeTicket(header: RecordHeader, payload: Uint8Array): boolean {
+  /** Apart from `write`: a closure there would cost every record an allocation. */
+  #writeLarge(header: RecordHeader, payload: Uint8Array): boolean {
     const { ring, slab, slabOwner } = this.#parts;
-    const place = ring.reserve(TICKET_BYTES);
-    if (!place) return false;
-    const ticket = slab.claim(payload.byteLength, slabOwner);
-    if (!ticket) {
-      ring.abandon();
-      return false;
-    }
-    slab.view(ticket).set(payload);
-    putTicket(place, ticket);
-    header.flags |= Flag.ticket;
-    header.aux0 = payload.byteLength;
-    header.length = TICKET_BYTES;
-    ring.commit(header);
-    return true;
+    return writeLarge(ring, slab, slabOwner, header, payload.byteLength, (place) =>
+      place.set(payload),
+    );
   }
-}
-
-function putTicket(place: Uint8Array, ticket: Ticket): void {
-  const view = new DataView(place.buffer, place.byteOffset, TICKET_BYTES);
-  view.setUint32(0, ticket.block, true);
-  view.setUint32(4, ticket.length, true);
 }

@@ -160,11 +160,9 @@ export class Relay {
     return this.#parts.threads.generation(this.#row) !== this.#parts.generation;
   }
 
-  /** Also a safety net: slab blocks are freed without a bell. */
   #beat(): void {
     if (this.#isRetired()) return this.#end();
     this.#parts.threads.beat(this.#row);
-    this.#outbox.spaced();
   }
 
   #drain(): number {

@@ -1,5 +1,6 @@
 /** Reads a `message` record: out of shared memory first, then everything else. */
 import type { Slab } from '../memory/contract.ts';
+import { readTicket } from '../memory/large-record.ts';
 import type { ClientMessage } from '../protocol/dialect.ts';
 import { MESSAGE_PROLOGUE_BYTES } from '../threads/messages.ts';
 
@@ -9,7 +10,7 @@ export function readMessage(
   binary: boolean,
   slab: Slab | undefined,
 ): { message: ClientMessage; skip: number } {
-  const whole = slab ? redeem(new Uint8Array(payload), slab) : new Uint8Array(payload);
+  const whole = slab ? redeem(payload, slab) : new Uint8Array(payload);
   const view = new DataView(whole.buffer, whole.byteOffset, MESSAGE_PROLOGUE_BYTES);
   const seed = {
     nonce: whole.slice(0, 16),
@@ -22,9 +23,8 @@ export function readMessage(
   return { message: { bytes, binary, seed, arrivedMs }, skip: view.getUint32(28, true) };
 }
 
-function redeem(ticketBytes: Uint8Array, slab: Slab): Uint8Array {
-  const words = new DataView(ticketBytes.buffer, ticketBytes.byteOffset);
-  const ticket = { block: words.getUint32(0, true), length: words.getUint32(4, true) };
+function redeem(payload: Uint8Array, slab: Slab): Uint8Array {
+  const ticket = readTicket(payload);
   const copy = new Uint8Array(slab.view(ticket));
   slab.free(ticket);
   return copy;

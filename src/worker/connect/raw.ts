@@ -1,6 +1,6 @@
 /**
  * HTTP/1.1 in the clear, read by our own reader straight from the socket: no stream objects, no copy, one static buffer for all
- * sockets of the thread. Half the cost of a token's way in; for TLS see http.ts, behind the same contract.
+ * sockets of the thread. For TLS see http.ts, behind the same contract.
  *
  *   open ─▶ queued ─▶ connecting ─▶ written ─▶ head ─▶ body ─▶ over
  *             └────────────┴────────────┴────────┴──────┴─▶ cancel(): the socket is closed at once
