@@ -10,6 +10,7 @@ import type { Fact } from '../threads/facts.ts';
 import type { FromCoordinator, ToCoordinator } from '../threads/messages.ts';
 import { COORDINATOR_ROW } from '../threads/roster.ts';
 import type { Spawned } from '../threads/spawn.ts';
+import { Pulse } from './pulse.ts';
 
 const RESTART_PAUSE_MS = 50;
 const RESTART_PAUSE_MS_MAX = 5_000;
@@ -34,8 +35,7 @@ export class Coordination {
   #serving = false;
   #stopping = false;
   #failures = 0;
-  #beats = 0;
-  #beatMs = 0;
+  readonly #pulse: Pulse;
   #stopWatch: (() => void) | undefined = undefined;
   #stopped: (() => void) | undefined = undefined;
 
@@ -49,6 +49,7 @@ export class Coordination {
   }) {
     this.#spawn = (generation) => parts.spawn(generation);
     this.#cells = parts.cells;
+    this.#pulse = new Pulse(parts.cells, COORDINATOR_ROW);
     this.#options = parts.options;
     this.#clock = parts.clock;
     this.#ticker = parts.ticker;
@@ -117,14 +118,13 @@ export class Coordination {
     const generation = this.#cells.renew(COORDINATOR_ROW);
     const thread = this.#spawn(generation);
     this.#thread = thread;
-    this.#beats = this.#cells.beats(COORDINATOR_ROW);
-    this.#beatMs = this.#clock.now();
+    this.#pulse.restart(this.#clock.now());
     thread.channel.listen((message) => {
       switch (message.type) {
         case 'ready':
           this.#serving = true;
           this.#failures = 0;
-          this.#beatMs = this.#clock.now();
+          this.#pulse.restart(this.#clock.now());
           this.#fact({ fact: 'coordinator-ready', generation });
           return ready();
         case 'fact':
@@ -162,15 +162,9 @@ export class Coordination {
   }
 
   #watch(): void {
-    const beats = this.#cells.beats(COORDINATOR_ROW);
-    const nowMs = this.#clock.now();
-    if (beats !== this.#beats) {
-      this.#beats = beats;
-      this.#beatMs = nowMs;
-      return;
-    }
-    const { hungAfterMs } = this.#options.threads;
+    const { hungAfterMs, startTimeoutMs } = this.#options.threads;
+    const limitMs = this.#serving ? hungAfterMs : startTimeoutMs;
     // It runs no codec: ending it is safe, and `gone` does the rest.
-    if (this.#serving && nowMs - this.#beatMs > hungAfterMs) void this.#thread?.end();
+    if (this.#pulse.silentMs(this.#clock.now()) > limitMs) void this.#thread?.end();
   }
 }

@@ -18,6 +18,7 @@ import type { Incarnation, WorkerPool } from '../threads/worker-pool.ts';
 import type { Counts } from './counts.ts';
 import type { Deliver } from './deliver.ts';
 import { Link } from './link.ts';
+import { Pulse } from './pulse.ts';
 import type { Request, Requests } from './requests.ts';
 import type { Sessions } from './session.ts';
 
@@ -42,11 +43,10 @@ export interface CrewEvents {
 interface Member {
   readonly worker: number;
   readonly link: Link;
+  readonly pulse: Pulse;
   incarnation: Incarnation | undefined;
   pump: Pump | undefined;
   serving: boolean;
-  beats: number;
-  beatMs: number;
   /** Starts in a row that failed. */
   failures: number;
 }
@@ -95,11 +95,10 @@ export class Crew {
     this.#members = Array.from({ length: parts.workers }, (_, worker) => ({
       worker,
       link: new Link(worker, parts.slab, () => parts.counts.ringFull()),
+      pulse: new Pulse(parts.cells, WORKER_ROW + worker),
       incarnation: undefined,
       pump: undefined,
       serving: false,
-      beats: 0,
-      beatMs: 0,
       failures: 0,
     }));
   }
@@ -198,8 +197,7 @@ export class Crew {
       soon: (task) => this.#ticker.soon(task),
       turnsMax: POLL_TURNS,
     });
-    member.beats = this.#cells.beats(WORKER_ROW + worker);
-    member.beatMs = this.#clock.now();
+    member.pulse.restart(this.#clock.now());
     link.attach(incarnation);
     if (this.#draining) link.order(Kind.drain);
     incarnation.ready.then(
@@ -216,7 +214,7 @@ export class Crew {
     if (member.incarnation !== incarnation) return;
     member.serving = true;
     member.failures = 0;
-    member.beatMs = this.#clock.now();
+    member.pulse.restart(this.#clock.now());
     const { worker } = member;
     this.#events.fact({ fact: 'worker-ready', worker, generation: incarnation.generation });
     // It took the warm thread.
@@ -241,24 +239,21 @@ export class Crew {
   /** A loop that does not turn is dead, whatever its thread says. */
   #watch(): void {
     const nowMs = this.#clock.now();
+    const { hungAfterMs, startTimeoutMs } = this.#options.threads;
     for (const member of this.#members) {
       // Space in the slab, which all share, may have come back without a bell of this worker.
       member.link.resume();
-      const beats = this.#cells.beats(WORKER_ROW + member.worker);
-      if (beats !== member.beats) {
-        member.beats = beats;
-        member.beatMs = nowMs;
-      } else if (member.serving && nowMs - member.beatMs > this.#options.threads.hungAfterMs) {
-        this.#retire(member);
-      }
+      // A replacement may take its time to start, but not for ever.
+      const limitMs = member.serving ? hungAfterMs : startTimeoutMs;
+      if (member.pulse.silentMs(nowMs) > limitMs) this.#retire(member, limitMs);
     }
   }
 
-  #retire(member: Member): void {
+  #retire(member: Member, limitMs: number): void {
     const { incarnation } = member;
     if (!incarnation) return;
     this.#pool.end(incarnation);
-    this.#lose(member, incarnation, `no heartbeat for ${this.#options.threads.hungAfterMs} ms`);
+    this.#lose(member, incarnation, `no heartbeat for ${limitMs} ms`);
   }
 
   #gone(member: Member, incarnation: Incarnation, reason: string | undefined): void {

@@ -177,3 +177,28 @@ test('random clients, upstreams and worker deaths: one end each, always a prefix
   t.diagnostic(JSON.stringify(seen));
   for (const [what, count] of Object.entries(seen)) assert.ok(count > 0, `no run met ${what}`);
 });
+
+test('a worker that dies, and a replacement that hangs in its start: one failure each, and the next worker answers', async () => {
+  const chance = dice(1);
+  const sim = new EngineSim({ ...options, threads: { startTimeoutMs: 2_000 } }, () =>
+    chance.next(),
+  );
+  await sim.start();
+  const connection = sim.connect();
+  const ask = () =>
+    sim.send(connection, { type: 'response.create', response: { model: 'demo', input: 'go' } });
+  ask();
+  await sim.world.settle();
+  sim.hungStarts = 1;
+  sim.onOpen = (exchange) => sim.world.ticker.soon(() => void exchange.answer('still ', 'here'));
+  assert.ok(sim.kill(0));
+  await sim.world.pass(5_000);
+  const lost = sim.facts.flatMap((fact) => (fact.fact === 'worker-lost' ? [fact.reason] : []));
+  assert.deepEqual(lost, ['killed by the simulation', 'no heartbeat for 2000 ms']);
+  ask();
+  await sim.world.pass(1_000);
+  const events = connection.sent.map(({ text }) => JSON.parse(text) as Event);
+  const ends = events.filter(isTerminal).map(({ type }) => type);
+  assert.deepEqual(ends, ['response.failed', 'response.completed']);
+  assert.equal(textOf(events), 'still here');
+});

@@ -39,6 +39,7 @@ import { type FakeExchange, FakeTransport } from './fake-transport.ts';
 import { SimulatedWorld } from './simulated-world.ts';
 
 const WORKERS = 2;
+const silent = { ring: () => {} };
 
 interface Life {
   alive: boolean;
@@ -58,6 +59,8 @@ export class EngineSim {
   readonly slab;
   readonly table;
   readonly crew: Crew;
+  /** So many of the next starts hang: neither ready nor gone, and never a heartbeat. */
+  hungStarts = 0;
   /** Sees each exchange that any worker opens. */
   onOpen: (exchange: FakeExchange) => void = () => {};
   readonly #deliver: Deliver;
@@ -197,6 +200,12 @@ export class EngineSim {
         const up = allocateRing(this.options.memory.ringBytes);
         const down = allocateRing(this.options.memory.ringBytes);
         const generation = this.#cells.renew(WORKER_ROW + worker);
+        if (this.hungStarts > 0) {
+          this.hungStarts--;
+          const never = new Promise<never>(() => {});
+          const ends = { up: ringProducer(up, silent), down: ringConsumer(down, silent) };
+          return { worker, generation, ...ends, ready: never, gone: never };
+        }
         const late: { relay?: Relay } = {};
         let gone: (reason: string | undefined) => void = () => {};
         const life: Life = {
