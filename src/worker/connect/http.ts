@@ -13,30 +13,15 @@ import type {
   Exchange,
   ExchangeHandler,
   ExchangeRequest,
-  Transport,
   UpstreamAddress,
 } from '../../protocol/transport.ts';
 import { connectedEvent, connectSocket, Line } from './line.ts';
 import { reasonOf } from './reason.ts';
-import { type SocketOptions, Sockets } from './sockets.ts';
+import { PooledTransport, type SocketOptions, type Sockets } from './sockets.ts';
 
-export class HttpTransport implements Transport {
-  readonly #sockets: Sockets<Line>;
-
+export class HttpTransport extends PooledTransport<Line> {
   constructor(options: SocketOptions) {
-    this.#sockets = new Sockets(options);
-  }
-
-  get sockets(): number {
-    return this.#sockets.open.size;
-  }
-
-  open(upstream: UpstreamAddress, request: ExchangeRequest, handler: ExchangeHandler): Exchange {
-    return new HttpExchange(this.#sockets, upstream, request, handler);
-  }
-
-  close(): Promise<void> {
-    return this.#sockets.close();
+    super(options, (...of) => new HttpExchange(...of));
   }
 }
 

@@ -11,7 +11,6 @@ import type {
   Exchange,
   ExchangeHandler,
   ExchangeRequest,
-  Transport,
   UpstreamAddress,
 } from '../../protocol/transport.ts';
 import { connectSocket } from './line.ts';
@@ -22,29 +21,15 @@ import {
   type ResponseEvents,
   ResponseReader,
 } from './response.ts';
-import { type PooledLine, type SocketOptions, Sockets } from './sockets.ts';
+import { type PooledLine, PooledTransport, type SocketOptions, type Sockets } from './sockets.ts';
 
 /** A read is handled to its end before the next one: all sockets of a thread share one buffer. */
 const READ_BYTES = 64 * 1024;
 const readBuffer = new Uint8Array(READ_BYTES);
 
-export class RawTransport implements Transport {
-  readonly #sockets: Sockets<RawLine>;
-
+export class RawTransport extends PooledTransport<RawLine> {
   constructor(options: SocketOptions) {
-    this.#sockets = new Sockets(options);
-  }
-
-  get sockets(): number {
-    return this.#sockets.open.size;
-  }
-
-  open(upstream: UpstreamAddress, request: ExchangeRequest, handler: ExchangeHandler): Exchange {
-    return new RawExchange(this.#sockets, upstream, request, handler);
-  }
-
-  close(): Promise<void> {
-    return this.#sockets.close();
+    super(options, (...of) => new RawExchange(...of));
   }
 }
 

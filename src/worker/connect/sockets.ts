@@ -1,5 +1,12 @@
 /** The sockets of a transport: which are open, and which wait idle for the next exchange to their origin, latest first. */
 import type { Socket } from 'node:net';
+import type {
+  Exchange,
+  ExchangeHandler,
+  ExchangeRequest,
+  Transport,
+  UpstreamAddress,
+} from '../../protocol/transport.ts';
 import type { LineOptions } from './line.ts';
 
 export interface SocketOptions {
@@ -80,3 +87,33 @@ export class Sockets<L extends PooledLine> {
     });
   }
 }
+
+/** A transport over such sockets: what an exchange says over one is `start`'s business. */
+export class PooledTransport<L extends PooledLine> implements Transport {
+  readonly #sockets: Sockets<L>;
+  readonly #start: StartExchange<L>;
+
+  constructor(options: SocketOptions, start: StartExchange<L>) {
+    this.#sockets = new Sockets(options);
+    this.#start = start;
+  }
+
+  get sockets(): number {
+    return this.#sockets.open.size;
+  }
+
+  open(upstream: UpstreamAddress, request: ExchangeRequest, handler: ExchangeHandler): Exchange {
+    return this.#start(this.#sockets, upstream, request, handler);
+  }
+
+  close(): Promise<void> {
+    return this.#sockets.close();
+  }
+}
+
+type StartExchange<L extends PooledLine> = (
+  sockets: Sockets<L>,
+  upstream: UpstreamAddress,
+  request: ExchangeRequest,
+  handler: ExchangeHandler,
+) => Exchange;
