@@ -104,7 +104,7 @@ async function serveCommand(command: Command): Promise<number> {
     );
   }
   // Loaded here, so that --help and complaints need not wait for it.
-  const { createEngine } = await import('../engine.ts');
+  const { createEngine } = await import('../engine/engine.ts');
   const code = await serve({
     engine: createEngine(options, { log }),
     log,

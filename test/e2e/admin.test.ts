@@ -1,7 +1,7 @@
 /** Goal: what an operator sees and does through the admin port of a running engine. Method: the simulated upstreams, real HTTP. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { createEngine, type Engine } from '../../src/engine.ts';
+import { createEngine, type Engine } from '../../src/engine/engine.ts';
 import { silentLog } from '../../src/observe/log.ts';
 import { open } from '../support/client.ts';
 import { until } from '../support/until.ts';

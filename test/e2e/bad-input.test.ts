@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { createEngine, type Engine } from '../../src/engine.ts';
+import { createEngine, type Engine } from '../../src/engine/engine.ts';
 import { MillraceError } from '../../src/errors.ts';
 import type { UserOptions } from '../../src/options/schema.ts';
 import { open, RefusedError, type TestClient } from '../support/client.ts';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 
 const program = `
-import { createEngine } from ${JSON.stringify(new URL('../../src/engine.js', import.meta.url).href)};
+import { createEngine } from ${JSON.stringify(new URL('../../src/engine/engine.js', import.meta.url).href)};
 const engine = createEngine({ server: { port: 0 }, admin: { port: 0 }, log: { level: 'silent' }, demo: { enabled: true } });
 await engine.listen();
 await engine.close();

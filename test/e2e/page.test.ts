@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { createContext, runInContext } from 'node:vm';
 import { WebSocket } from 'ws';
-import { createEngine } from '../../src/engine.ts';
+import { createEngine } from '../../src/engine/engine.ts';
 import { until } from '../support/until.ts';
 
 const engine = createEngine({

@@ -9,7 +9,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { createEngine, type Engine } from '../../src/engine.ts';
+import { createEngine, type Engine } from '../../src/engine/engine.ts';
 import type { UserOptions } from '../../src/options/schema.ts';
 import { open, type TestClient } from '../support/client.ts';
 import { until } from '../support/until.ts';

@@ -1,7 +1,7 @@
 /** Back-pressure end to end: who does not read slows only itself, down to its upstream's socket, and loses nothing. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { createEngine, type Engine } from '../../src/engine.ts';
+import { createEngine, type Engine } from '../../src/engine/engine.ts';
 import { open } from '../support/client.ts';
 import {
   deltaText,

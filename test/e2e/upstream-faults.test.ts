@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { createEngine, type Engine } from '../../src/engine.ts';
+import { createEngine, type Engine } from '../../src/engine/engine.ts';
 import { open, type TestClient } from '../support/client.ts';
 import { answer, ask, assertWhole, textOf } from '../support/responses.ts';
 

@@ -5,7 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { BroadcastChannel } from 'node:worker_threads';
-import { createEngine } from '../../src/engine.ts';
+import { createEngine } from '../../src/engine/engine.ts';
 import type { UserOptions } from '../../src/options/schema.ts';
 import { FAULT_CHANNEL, type FaultOrder, type Role, type ThreadFault } from './fault-preload.ts';
 

@@ -1,5 +1,5 @@
 /** The whole engine, with the options of the bench. Its log goes to stderr: stdout belongs to the driver. */
-import { createEngine } from '../../../src/engine.ts';
+import { createEngine } from '../../../src/engine/engine.ts';
 import { createLog } from '../../../src/observe/log.ts';
 import type { UserOptions } from '../../../src/options/schema.ts';
 import { ready, settings } from './serve.ts';

@@ -1,0 +1,101 @@
+/** Everything main holds, wired; nothing runs yet. */
+import { asMillraceError } from '../errors.ts';
+import { createAccept } from '../main/accept.ts';
+import { Admit } from '../main/admit.ts';
+import { Coordination } from '../main/coordination.ts';
+import { Counts } from '../main/counts.ts';
+import { Crew } from '../main/crew.ts';
+import { Deliver } from '../main/deliver.ts';
+import { Requests } from '../main/requests.ts';
+import { createRoutes } from '../main/routes.ts';
+import { deliverEvents, Server } from '../main/server.ts';
+import { Sessions } from '../main/session.ts';
+import { Tally } from '../main/tally.ts';
+import { openCounters } from '../memory/counters.ts';
+import { openLedger, writeOffLedger } from '../memory/ledger.ts';
+import { openSessionCells } from '../memory/session-cells.ts';
+import { openSlab } from '../memory/slab.ts';
+import { openThreadCells } from '../memory/thread-cells.ts';
+import { openUpstreamTable } from '../memory/upstream-table.ts';
+import { logFact } from '../observe/fact-log.ts';
+import { type Log } from '../observe/log.ts';
+import { dimensionsOf, schedule } from '../observe/metrics.ts';
+import type { Options } from '../options/schema.ts';
+import { unlimited } from '../policy/limit/limiter.ts';
+import { dialects } from '../protocol/dialects/dialects.ts';
+import { allocateShared } from '../threads/allocate.ts';
+import type { Fact } from '../threads/facts.ts';
+import { MAIN_ROW, WORKER_ROW } from '../threads/roster.ts';
+import { spawnCoordinator } from '../threads/spawn.ts';
+import { WorkerPool } from '../threads/worker-pool.ts';
+import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
+
+export type Assembled = ReturnType<typeof assemble>;
+
+export function assemble(options: Options, workers: number, log: Log) {
+  const series = schedule(dimensionsOf(options));
+  const shared = allocateShared(options, workers, series.size);
+  const cells = openThreadCells(shared.threads);
+  const sessionCells = openSessionCells(shared.sessions);
+  const slab = openSlab(shared.slab);
+  const table = openUpstreamTable(shared.upstreams);
+  const ledger = openLedger(shared.ledger, options.memory.memoryBytesMax, MAIN_ROW);
+  const tally = new Tally(shared.counters, series, workers);
+  const counts = new Counts(openCounters(shared.counters, MAIN_ROW, series.size), series);
+  const sessions = new Sessions(sessionCells, options.session.creditBytes, workers);
+  const requests = new Requests(ledger, options.memory.retainedBytesMax);
+  const world = { clock: systemClock, ticker: systemTicker };
+  const fact = (each: Fact) => logFact(log, each, options.log.streams);
+  const coordination = new Coordination({
+    spawn: (generation) => spawnCoordinator({ generation, options, shared }),
+    cells,
+    options,
+    ...world,
+    fact,
+  });
+  const pool = new WorkerPool(workers, options, shared, cells);
+  const crew = new Crew({
+    workers,
+    pool,
+    options,
+    cells,
+    slab,
+    sessions,
+    requests,
+    counts,
+    ...world,
+    events: {
+      fact,
+      bury: (request) => server.bury(request),
+      fold: (worker, generation) => {
+        tally.fold(worker);
+        table.reclaim(worker, generation);
+        writeOffLedger(shared.ledger, WORKER_ROW + worker);
+      },
+    },
+  });
+  const delivered = deliverEvents(() => server);
+  const deliver = new Deliver(sessions, requests, slab, counts, delivered);
+  const admit = new Admit(options, dialects, requests, crew.links, unlimited, systemClock, counts, {
+    end: (session, error) => server.end(session, error),
+  });
+  const server: Server = new Server({
+    options,
+    accept: createAccept(options),
+    admit,
+    crew,
+    sessions,
+    requests,
+    counts,
+    dialects,
+    ...world,
+    random: systemRandom,
+    http: createRoutes(options),
+    fault: (error, where) => {
+      const { message } = asMillraceError(error);
+      const stack = error instanceof Error ? error.stack : undefined;
+      log.error({ event: 'fault', where, stack }, `fault in ${where}: ${message}`);
+    },
+  });
+  return { options, table, tally, series, sessions, requests, coordination, crew, deliver, server };
+}

@@ -1,0 +1,38 @@
+/** The simulated upstreams of the demo. */
+import { MillraceError } from '../errors.ts';
+import type { Options } from '../options/schema.ts';
+import { type FromSimulate, spawnSimulated } from '../threads/spawn.ts';
+import type { Started } from './started.ts';
+
+/** Two simulated upstreams on a thread of their own, serving the model "demo". */
+export async function withDemo(options: Options, started: Started): Promise<Options> {
+  const { seed, tokensPerSecond, firstTokenMs } = options.demo;
+  const names = ['simulated-a', 'simulated-b'];
+  const servers = names.map((name, at) => ({
+    name,
+    seed: seed + at,
+    tokensPerSecond,
+    firstTokenMs,
+  }));
+  const thread = spawnSimulated({ servers });
+  started.then(() => thread.end());
+  const urls = await new Promise<readonly string[]>((resolve, reject) => {
+    const fail = (reason: string) =>
+      reject(new MillraceError('MILLRACE_START_FAILED', { thread: 'simulated upstream', reason }));
+    thread.channel.listen((message: FromSimulate) => {
+      if (message.type === 'ready') resolve(message.urls);
+      else fail(MillraceError.fromWire(message.error).message);
+    });
+    void thread.gone.then(fail);
+  });
+  const upstreams = urls.map((url, at) => ({
+    name: names[at],
+    provider: 'openai-chat' as const,
+    url,
+    models: ['demo'],
+    weight: 1,
+    maxConnections: 10_000,
+    healthPath: '/healthz',
+  }));
+  return { ...options, upstreams: [...options.upstreams, ...upstreams] };
+}

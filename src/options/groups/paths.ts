@@ -1,0 +1,16 @@
+/** Where each dialect is served. */
+import { z } from 'zod';
+
+export const paths = z.strictObject({
+  responses: z
+    .string()
+    .startsWith('/')
+    .default('/v1/responses')
+    .describe('Path of the OpenAI Responses WebSocket mode.'),
+  chat: z
+    .string()
+    .startsWith('/')
+    .default('/chat')
+    .describe('Path of the plain JSON chat for hand-written pages.'),
+  echo: z.string().startsWith('/').default('/ws').describe('Path of the echo.'),
+});

@@ -1,0 +1,48 @@
+/** The gateway's port: who may connect, and for how long. */
+import { z } from 'zod';
+import { bytes, count, KiB, MiB, ms } from './scalars.ts';
+
+export const server = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1').describe('Address the gateway listens on.'),
+  port: count(8080, 0, 65_535).describe('TCP port of the gateway; 0 picks a free one.'),
+  backend: z
+    .enum(['auto', 'uws', 'ws'])
+    .default('auto')
+    .describe(
+      'WebSocket server: uWebSockets.js where it loads, otherwise ws; naming one insists on it.',
+    ),
+  reusePort: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Share the port with other processes on purpose instead of failing when it is taken.',
+    ),
+  allowedHosts: z
+    .array(z.string())
+    .default([])
+    .describe(
+      'Host names served besides localhost, 127.0.0.1, [::1] and the bound address; "*" serves any.',
+    ),
+  allowedOrigins: z
+    .array(z.string())
+    .default([])
+    .describe(
+      'Origins of web pages that may connect, besides pages of an allowed host on the same port; "*" allows any.',
+    ),
+  messageBytesMax: bytes(16 * MiB, 1 * KiB, 256 * MiB).describe(
+    'Largest message a client may send.',
+  ),
+  sessionsMax: count(10_000, 1, 262_144).describe('Sessions open at once.'),
+  sessionsPerAddressMax: count(1_000, 1, 262_144).describe(
+    'Sessions one client address may hold; loopback addresses are not limited.',
+  ),
+  handshakesPerSecondMax: count(5_000, 1, 1_000_000).describe('Upgrades admitted per second.'),
+  pingIntervalMs: ms(30_000, 100).describe(
+    'A ping goes to every session that was silent for this long.',
+  ),
+  idleTimeoutMs: ms(60_000, 200).describe(
+    'A session without any sign of life for this long is closed.',
+  ),
+  shutdownTimeoutMs: ms(25_000).describe('Running streams may finish for this long after SIGTERM.'),
+  page: z.boolean().default(false).describe('Serve the demo page at /.'),
+});

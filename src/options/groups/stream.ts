@@ -1,0 +1,42 @@
+/** One answer: its clocks, its retries, its bounds. */
+import { z } from 'zod';
+import { bytes, count, KiB, MiB, ms } from './scalars.ts';
+
+export const stream = z.strictObject({
+  connectTimeoutMs: ms(5_000, 1).describe(
+    'Time until an upstream has accepted the connection and answered with headers.',
+  ),
+  headersTimeoutMs: ms(60_000, 1).describe('Time until the response headers, once connected.'),
+  firstDeltaTimeoutMs: ms(60_000, 1).describe(
+    'Time until the first delta of an answer, per attempt.',
+  ),
+  gapTimeoutMs: ms(30_000, 1).describe('Longest silence between two pieces of an answer.'),
+  finishGraceMs: ms(1_000, 0).describe(
+    'How long usage and the end marker may come after the finish reason.',
+  ),
+  deadlineMs: ms(120_000, 1).describe(
+    'All attempts before the first delta must fit into this time.',
+  ),
+  maxRetries: count(3, 0, 100).describe(
+    'Further attempts after the first, before the first delta.',
+  ),
+  retryDelayMs: ms(100).describe(
+    'Base of the jittered wait before the same upstream is tried again.',
+  ),
+  retriesRunningMax: count(3, 0, 65_536).describe(
+    'Floor of the retry budget: this many retries may always run at once.',
+  ),
+  retriesRunningShare: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.2)
+    .describe('Share of the running streams that may be retries, above the floor.'),
+  eventBytesMax: bytes(1 * MiB, 1 * KiB, 64 * MiB).describe(
+    'Largest single event an upstream may send.',
+  ),
+  outputBytesMax: bytes(16 * MiB, 1 * KiB, 256 * MiB).describe('Largest answer.'),
+  openerHoldMs: ms(0, 0, 60_000).describe(
+    'Holds openers (response.created …) back until content arrives, at most this long; 0 sends them at once.',
+  ),
+});

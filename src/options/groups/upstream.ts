@@ -1,0 +1,25 @@
+/** One place where answers come from. */
+import { z } from 'zod';
+import { providerNames } from '../names.ts';
+import { count } from './scalars.ts';
+
+export const upstream = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,64}$/)
+    .describe('Name in logs, metrics and errors.'),
+  provider: z.enum(providerNames).default('openai-chat').describe('Wire protocol of the upstream.'),
+  url: z.url({ protocol: /^https?$/ }).describe('Base URL, up to and including /v1.'),
+  apiKey: z.string().optional().describe('Key sent as Authorization: Bearer.'),
+  models: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Models it serves; none means every model that no other upstream names.'),
+  weight: count(1, 1, 65_535).describe('Relative share for weighted strategies.'),
+  maxConnections: count(50, 1, 65_536).describe('Streams at once, over all workers.'),
+  healthPath: z
+    .string()
+    .startsWith('/')
+    .optional()
+    .describe('Path probed with GET, from the origin; absent: a TCP connection is enough.'),
+});
