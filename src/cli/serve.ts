@@ -1,6 +1,7 @@
 /** Runs an engine until a signal: the first lets running streams finish, a second ends at once. */
 import type { EventEmitter } from 'node:events';
 import type { Log } from '../observe/log.ts';
+import type { Resolved } from '../options/resolve.ts';
 
 /** What serve needs of an engine. */
 export interface Served {
@@ -13,6 +14,8 @@ export interface ServeWorld {
   readonly log: Log;
   /** Where signals come from: `process`. */
   readonly signals: EventEmitter;
+  /** Reads file, environment and flags again, as they are by now. @throws MILLRACE_OPTION_INVALID, MILLRACE_CONFIG_UNREADABLE */
+  resolveAgain(): Resolved;
   /** Ends the process now. */
   exit(code: number): void;
   /** Called with the address once clients can come. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import { serve } from '../../../src/cli/serve.ts';
+import { resolveOptions } from '../../../src/options/resolve.ts';
 import { until } from '../../support/until.ts';
 
 function deferred<T>() {
@@ -31,6 +32,7 @@ function setting() {
     },
     log: { debug: line, info: line, warn: line, error: line },
     signals,
+    resolveAgain: () => resolveOptions(),
     exit: (code) => void seen.push(`exit ${code}`),
     onListening: (url) => void seen.push(url),
   });

@@ -1,0 +1,37 @@
+/**
+ * The commands as a table. A command's own file is loaded only when it is asked for: `--help` and `--version` need neither the
+ * options nor the engine.
+ */
+import type { Command } from 'commander';
+
+/** What a command's file exports. */
+export interface CommandSpec {
+  /** Adds arguments, flags and the examples of `--help`. */
+  shape(command: Command): void;
+  /** Does it. Resolves with the exit code. */
+  run(command: Command): Promise<number>;
+}
+
+export interface CommandRow {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<CommandSpec>;
+}
+
+export const commands: readonly CommandRow[] = [
+  {
+    name: 'serve',
+    summary: 'Serve WebSocket clients until SIGTERM or SIGINT; running streams may finish.',
+    load: async () => (await import('./commands/serve.ts')).serveCommand,
+  },
+  {
+    name: 'check-config',
+    summary: 'Check the configuration; print every option in force with its origin.',
+    load: async () => (await import('./commands/check-config.ts')).checkConfigCommand,
+  },
+  {
+    name: 'options',
+    summary: 'List every option with its default, environment name and flag.',
+    load: async () => (await import('./commands/options.ts')).optionsCommand,
+  },
+];
