@@ -51,6 +51,26 @@ export const failures = {
     status: 500,
     text: 'the {thread} thread did not become ready: {reason}',
   },
+  MILLRACE_STARTED: {
+    retry: 'never',
+    status: 500,
+    text: '{what} must come before the engine starts',
+  },
+  MILLRACE_PATH_INVALID: {
+    retry: 'never',
+    status: 500,
+    text: 'a path starts with / and has no query, fragment or blank, got {path}',
+  },
+  MILLRACE_PATH_TAKEN: {
+    retry: 'never',
+    status: 500,
+    text: 'the path {path} is taken by {holder}; choose another one',
+  },
+  MILLRACE_METRICS_TAKEN: {
+    retry: 'never',
+    status: 500,
+    text: 'the registry already has a metric {name}: one engine per registry',
+  },
 
   // Accept: before the upgrade.
   MILLRACE_HOST_FORBIDDEN: {

@@ -1,4 +1,14 @@
 /** millrace as a library. */
-export { type Address, createEngine, type Engine, type EngineExtras } from './engine/engine.ts';
+export {
+  type Address,
+  createEngine,
+  type Engine,
+  type EngineExtras,
+  type Log,
+  type Metrics,
+  type MetricsRegistry,
+  type Readiness,
+  type Status,
+} from './engine/engine.ts';
 export { type Code, codes, MillraceError, type Retry } from './errors.ts';
 export type { Options, UserOptions } from './options/schema.ts';

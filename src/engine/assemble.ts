@@ -29,10 +29,11 @@ import { MAIN_ROW, WORKER_ROW } from '../threads/roster.ts';
 import { spawnCoordinator } from '../threads/spawn.ts';
 import { WorkerPool } from '../threads/worker-pool.ts';
 import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
+import type { Application } from './run.ts';
 
 export type Assembled = ReturnType<typeof assemble>;
 
-export function assemble(options: Options, workers: number, log: Log) {
+export function assemble(options: Options, workers: number, log: Log, { paths }: Application) {
   const series = schedule(dimensionsOf(options));
   const shared = allocateShared(options, workers, series.size);
   const cells = openThreadCells(shared.threads);
@@ -81,7 +82,7 @@ export function assemble(options: Options, workers: number, log: Log) {
   });
   const server: Server = new Server({
     options,
-    accept: createAccept(options),
+    accept: createAccept(options, paths),
     admit,
     crew,
     sessions,
@@ -90,7 +91,7 @@ export function assemble(options: Options, workers: number, log: Log) {
     dialects,
     ...world,
     random: systemRandom,
-    http: createRoutes(options),
+    http: createRoutes(options, paths),
     fault: (error, where) => {
       const { message } = asMillraceError(error);
       const stack = error instanceof Error ? error.stack : undefined;

@@ -3,15 +3,21 @@
  * which they need one another and stopped in the opposite one.
  */
 import { MillraceError } from '../errors.ts';
+import type { Listening } from '../main/backend/backend.ts';
 import { chooseBackend } from '../main/backend/choose.ts';
+import { Paths } from '../main/paths.ts';
+import type { Readiness, Status } from '../main/status.ts';
 import { createLog, type Log } from '../observe/log.ts';
+import type { MetricsRegistry } from '../observe/prometheus.ts';
 import { resolveOptions } from '../options/resolve.ts';
 import type { Options, UserOptions } from '../options/schema.ts';
-import { workerCount } from '../threads/worker-count.ts';
-import { assemble } from './assemble.ts';
-import { withDemo } from './demo.ts';
-import { start } from './start.ts';
-import { Started } from './started.ts';
+import { addressOf } from './address.ts';
+import { EngineMetrics } from './metrics.ts';
+import { type Running, run, type Served } from './run.ts';
+
+export type { Readiness, Status } from '../main/status.ts';
+export type { Log } from '../observe/log.ts';
+export type { MetricsRegistry } from '../observe/prometheus.ts';
 
 /** What an embedder may bring along. */
 export interface EngineExtras {
@@ -30,21 +36,54 @@ export interface Address {
   readonly admin?: { readonly host: string; readonly port: number };
 }
 
-export interface Engine {
+/** A gateway in this process. Made by `createEngine`; `await using` closes it. */
+export interface Engine extends AsyncDisposable {
   /** The options in force, all defaults filled in. */
   readonly options: Options;
+  /** The engine's counters, as Prometheus text or in a registry of the application. */
+  readonly metrics: Metrics;
   /**
-   * Starts everything. Once per engine.
+   * Starts threads and the admin port without listening for clients: for an application that brings its own server, and for tests.
+   * `listen` does it by itself. Idempotent.
+   *
+   * @throws MILLRACE_START_FAILED, MILLRACE_PORT_TAKEN (the admin port); nothing stays running then. MILLRACE_CLOSED after `close`.
+   */
+  start(): Promise<void>;
+  /**
+   * Starts everything and listens at `server.host` and `server.port`. Once per engine.
    *
    * @throws MILLRACE_PORT_TAKEN, MILLRACE_LISTEN_FAILED, MILLRACE_BACKEND_UNAVAILABLE, MILLRACE_START_FAILED; nothing stays
-   *   running then. MILLRACE_CLOSED when it was started before.
+   *   running then. MILLRACE_CLOSED when it listened before, or after `close`.
    */
   listen(): Promise<Address>;
+  /** Whether new streams can be served; `reason` says in words why not. What the admin port answers at /readyz. */
+  ready(): Readiness;
+  /**
+   * Sessions, requests, workers, upstreams, as the admin port answers at /status.json.
+   *
+   * @throws MILLRACE_CLOSED while the engine does not run.
+   */
+  status(): Status;
   /**
    * Ends everything; idempotent. `drain`: running streams may finish first, for at most `server.shutdownTimeoutMs`, and clients
    * are told to come back (1012). Without it they are closed at once.
    */
   close(options?: { readonly drain?: boolean }): Promise<void>;
+}
+
+/** The engine's counters. Listed in docs/METRICS.md. */
+export interface Metrics {
+  /** The content type of `exportText`, for the answer to a scrape. */
+  readonly contentType: string;
+  /** Prometheus text of this moment. Before the start: names without values. */
+  exportText(): Promise<string>;
+  /**
+   * Adds every metric to a prom-client `Registry` of the application; they are read when it is scraped. `close` takes them out
+   * again, as does the function it returns. prom-client's global registry is never touched.
+   *
+   * @throws MILLRACE_METRICS_TAKEN when it holds a metric of one of our names.
+   */
+  register(registry: MetricsRegistry): () => void;
 }
 
 /**
@@ -53,50 +92,104 @@ export interface Engine {
  * @throws MILLRACE_OPTION_INVALID with every problem at once.
  */
 export function createEngine(user: UserOptions = {}, extras: EngineExtras = {}): Engine {
-  const { options } = resolveOptions({ code: user });
-  let running: Promise<Running> | undefined;
-  let closed: Promise<void> | undefined;
-  return {
-    options,
-    async listen() {
-      if (running || closed) throw new MillraceError('MILLRACE_CLOSED', {});
-      running = run(options, extras);
-      return (await running).address;
-    },
-    close({ drain = false } = {}) {
-      closed ??= (async () => {
-        const engine = await running?.catch(() => undefined);
-        await engine?.stop(drain);
-      })();
-      return closed;
-    },
-  };
+  return new OwnEngine(resolveOptions({ code: user }).options, extras);
 }
 
-interface Running {
-  readonly address: Address;
-  stop(drain: boolean): Promise<void>;
+/** Serves clients of a further kind, in the threads of this engine: starts it where needed. */
+export function serveOn<L extends Listening>(engine: Engine, backend: Served<L>): Promise<L> {
+  return (engine as OwnEngine).serve(backend);
 }
 
-async function run(asked: Options, extras: EngineExtras): Promise<Running> {
-  const log = extras.log ?? createLog(asked.log);
-  const started = new Started();
-  try {
-    const { backend, why } = await chooseBackend({
-      want: asked.server.backend,
-      injected: extras.uws,
-    });
-    const options = asked.demo.enabled ? await withDemo(asked, started) : asked;
-    const { workers, why: whyWorkers } = workerCount(options.threads.workers);
-    const assembled = assemble(options, workers, log);
-    const address = await start(assembled, backend, started, log);
-    log.info(
-      { event: 'listening', ...address, backend: backend.name, why, workers, whyWorkers },
-      `millrace listens on ${address.url}`,
-    );
-    return { address, stop: (drain) => started.stop(drain) };
-  } catch (thrown) {
-    await started.stop(false);
-    throw thrown;
+class OwnEngine implements Engine {
+  readonly options: Options;
+  readonly metrics: EngineMetrics;
+  readonly #extras: EngineExtras;
+  readonly #paths: Paths;
+  #running: Promise<Running> | undefined;
+  /** The same, once it runs. */
+  #now: Running | undefined;
+  #listened = false;
+  #closed: Promise<void> | undefined;
+  #over = false;
+
+  constructor(options: Options, extras: EngineExtras) {
+    this.options = options;
+    this.#extras = extras;
+    this.#paths = new Paths(options.paths);
+    this.metrics = new EngineMetrics(() => this.#now?.parts);
+  }
+
+  async start(): Promise<void> {
+    const running = await this.#run();
+    running.begin();
+  }
+
+  async listen(): Promise<Address> {
+    if (this.#listened || this.#closed) throw new MillraceError('MILLRACE_CLOSED', {});
+    this.#listened = true;
+    try {
+      const { backend, why } = await chooseBackend({
+        want: this.options.server.backend,
+        injected: this.#extras.uws,
+      });
+      const running = await this.#run();
+      const { admin } = running;
+      const address = {
+        ...addressOf(await running.serve(backend)),
+        ...(admin && { admin: { host: admin.host, port: admin.port } }),
+      };
+      running.begin();
+      const { workers, whyWorkers } = running;
+      const facts = { event: 'listening', ...address, backend: backend.name };
+      const text = `millrace listens on ${address.url}`;
+      running.log.info({ ...facts, version: backend.version, why, workers, whyWorkers }, text);
+      return address;
+    } catch (thrown) {
+      await this.close();
+      throw thrown;
+    }
+  }
+
+  async serve<L extends Listening>(backend: Served<L>): Promise<L> {
+    const running = await this.#run();
+    const listening = await running.serve(backend);
+    running.begin();
+    return listening;
+  }
+
+  ready(): Readiness {
+    if (this.#over) return { ready: false, reason: 'the engine is closed' };
+    return this.#now?.ready() ?? { ready: false, reason: 'starting' };
+  }
+
+  status(): Status {
+    if (!this.#now || this.#over) throw new MillraceError('MILLRACE_CLOSED', {});
+    return this.#now.status();
+  }
+
+  close({ drain = false }: { readonly drain?: boolean } = {}): Promise<void> {
+    this.#closed ??= (async () => {
+      const running = await this.#running?.catch(() => undefined);
+      await running?.stop(drain);
+      this.metrics.unregister();
+      this.#over = true;
+    })();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #run(): Promise<Running> {
+    if (this.#closed) throw new MillraceError('MILLRACE_CLOSED', {});
+    this.#running ??= this.#start();
+    return await this.#running;
+  }
+
+  async #start(): Promise<Running> {
+    const log = this.#extras.log ?? createLog(this.options.log);
+    this.#now = await run(this.options, log, { paths: this.#paths });
+    return this.#now;
   }
 }

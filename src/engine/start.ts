@@ -1,21 +1,18 @@
 /** Starts what was assembled, in the order in which the parts need one another. */
-import { readFileSync } from 'node:fs';
-import { type AdminSources, startAdmin } from '../main/admin.ts';
-import type { Backend, Listening } from '../main/backend/backend.ts';
+import { type Admin, type AdminSources, startAdmin } from '../main/admin.ts';
+import type { Listening } from '../main/backend/backend.ts';
 import { readiness, status } from '../main/status.ts';
-import { type Log } from '../observe/log.ts';
 import { createExporter } from '../observe/prometheus.ts';
 import type { Assembled } from './assemble.ts';
-import type { Address } from './engine.ts';
 import type { Started } from './started.ts';
 
+/** `listenings`: whoever brings clients, then and later; they are ended before the threads. */
 export async function start(
   parts: Assembled,
-  backend: Backend,
   started: Started,
-  log: Log,
-): Promise<Address> {
-  const { options, coordination, crew, deliver, server } = parts;
+  listenings: Iterable<Listening>,
+): Promise<Admin | undefined> {
+  const { options, coordination, crew, deliver } = parts;
   // First in, last out: whoever watches sees the start and the drain.
   const admin = options.admin.enabled ? await startAdmin(options, sources(parts)) : undefined;
   started.then(() => admin?.close());
@@ -23,57 +20,31 @@ export async function start(
   await coordination.start();
   started.then(() => crew.stop());
   await crew.start(deliver);
-  const { host, port, messageBytesMax, reusePort } = options.server;
-  const bodyBytesMax = options.memory.largeBodyBytes;
-  const listening = await backend.listen(
-    { host, port, messageBytesMax, bodyBytesMax, reusePort },
-    server,
-  );
-  started.then((drain) => leave(parts, listening, drain));
-  server.start();
-  log.debug({ event: 'backend', name: backend.name, version: backend.version }, 'listening');
-  const address = addressOf(listening);
-  return admin ? { ...address, admin: { host: admin.host, port: admin.port } } : address;
+  started.then((drain) => leave(parts, listenings, drain));
+  return admin;
 }
 
-function sources({
-  options,
-  table,
-  tally,
-  series,
-  crew,
-  coordination,
-  sessions,
-  requests,
-  server,
-}: Assembled): AdminSources {
-  const exporter = createExporter({ schedule: series, read: () => tally.read() });
-  const watched = { options, table, crew, coordination, sessions, requests, server };
+function sources(parts: Assembled): AdminSources {
+  const { series, tally, coordination, server } = parts;
+  const exporter = createExporter(() => ({ schedule: series, read: () => tally.read() }));
   return {
-    ready: () => readiness(watched),
+    ready: () => readiness(parts),
     metrics: () => exporter.text(),
     metricsType: exporter.contentType,
-    status: () => ({ version, ...status(watched) }),
+    status: () => status(parts),
     drain: (name, drained) => coordination.drain(name, drained),
     fault: (error, where) => server.fault(error, where),
   };
 }
 
 /** No new connections, running streams to their end when asked, then everybody out. */
-async function leave(parts: Assembled, listening: Listening, drain: boolean): Promise<void> {
-  listening.unlisten();
-  await parts.server.drainAll(drain ? parts.options.server.shutdownTimeoutMs : 0);
-  parts.server.stop();
-  await listening.close();
+async function leave(
+  { server, options }: Assembled,
+  listenings: Iterable<Listening>,
+  drain: boolean,
+): Promise<void> {
+  for (const listening of listenings) listening.unlisten();
+  await server.drainAll(drain ? options.server.shutdownTimeoutMs : 0);
+  server.stop();
+  await Promise.all([...listenings].map((listening) => listening.close()));
 }
-
-function addressOf({ host, port }: Listening): Address {
-  const name = host.includes(':') ? `[${host}]` : host;
-  return { url: `ws://${name}:${port}`, host, port };
-}
-
-const version = (
-  JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  }
-).version;

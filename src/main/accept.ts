@@ -6,6 +6,7 @@ import { MillraceError } from '../errors.ts';
 import type { DialectName } from '../options/names.ts';
 import type { Options } from '../options/schema.ts';
 import type { HttpReply, RequestHead } from './backend/backend.ts';
+import { Paths } from './paths.ts';
 import { createSiteRules } from './sites.ts';
 
 export type AcceptVerdict =
@@ -27,11 +28,8 @@ export interface Accept {
   closed(address: string): void;
 }
 
-export function createAccept(options: Options): Accept {
+export function createAccept(options: Options, paths = new Paths(options.paths)): Accept {
   const sites = createSiteRules(options.server);
-  const dialects = new Map<string, DialectName>(
-    Object.entries(options.paths).map(([dialect, path]) => [path, dialect as DialectName]),
-  );
   const principalOf = options.demo.enabled ? () => ANONYMOUS : createKeyring(options.keys);
   const rate = createRate(options.server.handshakesPerSecondMax);
   const addresses = createAddressCount();
@@ -40,7 +38,7 @@ export function createAccept(options: Options): Accept {
   function decide(head: RequestHead, nowMs: number, openSessions: number): AcceptVerdict {
     const site = sites.checkHost(head);
     if (site) return refuse(site);
-    const dialect = dialects.get(head.path);
+    const dialect = paths.dialectOf(head.path);
     if (dialect === undefined) return refuse(new MillraceError('MILLRACE_PATH_UNKNOWN', {}));
     if (!sites.originAllowed(head))
       return refuse(new MillraceError('MILLRACE_ORIGIN_FORBIDDEN', {}));

@@ -154,14 +154,22 @@ const pages: Readonly<Record<string, Page>> = Object.assign(
       const state = sources.ready();
       return json(state.ready ? 200 : 503, state);
     },
-    '/metrics': async (sources: AdminSources) => ({
-      status: 200,
-      type: sources.metricsType,
-      body: await sources.metrics(),
-    }),
+    '/metrics': exportMetrics,
     '/status.json': (sources: AdminSources) => json(200, sources.status()),
   },
 );
+
+/** A scraper shows what it got: the reason is worth more to its reader than our own form of errors. */
+async function exportMetrics(sources: AdminSources): Promise<Answer> {
+  try {
+    return { status: 200, type: sources.metricsType, body: await sources.metrics() };
+  } catch (error) {
+    sources.fault?.(error, 'admin /metrics');
+    const reason = error instanceof Error ? error.message : String(error);
+    const type = 'text/plain; charset=utf-8';
+    return { status: 500, type, body: `Failed to export metrics: ${reason}` };
+  }
+}
 
 async function drain(
   options: Options,

@@ -5,15 +5,19 @@ import type { Options } from '../options/schema.ts';
 import { refusal } from './accept.ts';
 import type { HttpReply, RequestHead } from './backend/backend.ts';
 import { modelsReply } from './models.ts';
+import { Paths } from './paths.ts';
 
 const PAGE = new URL('./page/index.html', import.meta.url);
 
-export function createRoutes(options: Options): (head: RequestHead) => HttpReply {
-  const sockets = new Set([options.paths.responses, options.paths.chat, options.paths.echo]);
+export function createRoutes(
+  options: Options,
+  paths = new Paths(options.paths),
+): (head: RequestHead) => HttpReply {
   const page = options.server.page ? pageReply() : undefined;
   const models = modelsReply(options);
   return (head) => {
-    if (sockets.has(head.path)) return refusal(new MillraceError('MILLRACE_UPGRADE_REQUIRED', {}));
+    if (paths.dialectOf(head.path) !== undefined)
+      return refusal(new MillraceError('MILLRACE_UPGRADE_REQUIRED', {}));
     const reply =
       head.path === '/v1/models' ? models : head.path === '/' && page ? page : undefined;
     if (!reply) return refusal(new MillraceError('MILLRACE_PATH_UNKNOWN', {}));

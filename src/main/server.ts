@@ -67,7 +67,9 @@ export class Server implements BackendHandlers {
     return this.#stopSweep !== undefined;
   }
 
+  /** Idempotent. */
   start(): void {
+    if (this.#stopSweep) return;
     const { pingIntervalMs, idleTimeoutMs } = this.#parts.options.server;
     const { slowClientTimeoutMs } = this.#parts.options.session;
     const shortest = Math.min(pingIntervalMs, idleTimeoutMs, slowClientTimeoutMs);

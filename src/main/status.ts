@@ -1,4 +1,5 @@
 /** What the engine says about itself: readiness with its reason, and the state an operator asks for first. */
+import { readFileSync } from 'node:fs';
 import type { UpstreamTable } from '../memory/contract.ts';
 import { UpstreamWord } from '../memory/layout.ts';
 import type { Options } from '../options/schema.ts';
@@ -21,8 +22,16 @@ export interface Watched {
 const healthWords = ['unhealthy', 'healthy', 'not yet probed'] as const;
 const circuitWords = ['closed', 'open', 'half-open'] as const;
 
+export interface Readiness {
+  readonly ready: boolean;
+  /** One phrase: `serving`, or why not. */
+  readonly reason: string;
+}
+
+export type Status = ReturnType<typeof status>;
+
 /** Whether new streams can be served, and if not, why. */
-export function readiness(watched: Watched): { ready: boolean; reason: string } {
+export function readiness(watched: Watched): Readiness {
   const { server, crew, options } = watched;
   const no = (reason: string) => ({ ready: false, reason });
   if (server.draining) return no('draining: millrace shuts down');
@@ -36,6 +45,7 @@ export function readiness(watched: Watched): { ready: boolean; reason: string } 
 export function status(watched: Watched) {
   const { sessions, requests, crew, coordination, options } = watched;
   return {
+    version,
     ...readiness(watched),
     uptimeS: Math.round(process.uptime()),
     sessions: { open: sessions.count, max: options.server.sessionsMax },
@@ -59,3 +69,9 @@ function upstreams({ options, table }: Watched) {
     inFlight: table.inFlight(at),
   }));
 }
+
+const version = (
+  JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  }
+).version;

@@ -3,19 +3,28 @@
  * it to prom-client as finished values, so that nothing is counted twice and nothing is kept between scrapes.
  */
 import { collectDefaultMetrics, type Metric as PromMetric, Registry } from 'prom-client';
+import { MillraceError } from '../errors.ts';
 import { type Metric, type MetricName, metrics, type Schedule } from './metrics.ts';
 
-export interface ExporterOptions {
+/** What there is to tell; undefined until the engine runs. */
+export interface Counted {
   readonly schedule: Schedule;
   /** The sum over all threads, living and dead, at this moment. */
-  readonly read: () => Float64Array;
-  /** Also the process's own metrics (CPU, memory, event loop, garbage collection), as prom-client names them. */
-  readonly processMetrics?: boolean;
+  read(): Float64Array;
+}
+
+/** What we need of a Registry of prom-client, of whichever version the application has. */
+export interface MetricsRegistry {
+  registerMetric(metric: object): void;
+  removeSingleMetric(name: string): void;
+  getSingleMetric(name: string): unknown;
 }
 
 export interface Exporter {
   readonly contentType: string;
   text(): Promise<string>;
+  /** Adds every metric to a registry of the application; the answer takes them out again. @throws MILLRACE_METRICS_TAKEN */
+  register(registry: MetricsRegistry): () => void;
 }
 
 /** One line of the exposition; `metricName` differs from the metric's for a histogram's parts. */
@@ -25,34 +34,79 @@ interface Sample {
   readonly value: number;
 }
 
-export function createExporter(options: ExporterOptions): Exporter {
-  const { schedule, read, processMetrics = false } = options;
+/** With `processMetrics` its own text has the process's metrics too (CPU, memory, event loop), as prom-client names them. */
+export function createExporter(
+  counted: () => Counted | undefined,
+  processMetrics = false,
+): Exporter {
   const registry = new Registry();
-  let block = read();
-  for (const [name, metric] of Object.entries(metrics) as [MetricName, Metric][]) {
-    const series = seriesOf(metric, schedule);
-    const get = () => ({
-      name,
-      help: metric.help,
-      type: metric.kind,
-      aggregator: 'sum',
-      values: series.flatMap(({ labels, at }) => {
-        const first = schedule.index(name, ...at);
-        return samples(name, metric, labels, block, first);
-      }),
-    });
-    // A metric is what answers `get`; prom-client's own classes keep values, ours borrow them.
-    registry.registerMetric({ name, get } as unknown as PromMetric);
-  }
+  const moment = new Moment(counted);
+  register(registry, moment);
   if (processMetrics) collectDefaultMetrics({ register: registry });
   return {
     contentType: registry.contentType,
-    text() {
-      // prom-client asks all metrics before it first waits: one scrape shows one moment.
-      block = read();
-      return registry.metrics();
-    },
+    text: () => registry.metrics(),
+    register: (theirs) => register(theirs, moment),
   };
+}
+
+/** A registry asks all its metrics before it first waits: all that is read in one turn is one moment. */
+class Moment {
+  readonly #counted: () => Counted | undefined;
+  #block: Float64Array | undefined = undefined;
+
+  constructor(counted: () => Counted | undefined) {
+    this.#counted = counted;
+  }
+
+  samples(name: MetricName, metric: Metric): Sample[] {
+    const counted = this.#counted();
+    if (counted === undefined) return [];
+    const { schedule } = counted;
+    const block = (this.#block ??= this.#read(counted));
+    return seriesOf(metric, schedule).flatMap(({ labels, at }) =>
+      samples(name, metric, labels, block, schedule.index(name, ...at)),
+    );
+  }
+
+  #read(counted: Counted): Float64Array {
+    queueMicrotask(() => {
+      this.#block = undefined;
+    });
+    return counted.read();
+  }
+}
+
+function register(registry: MetricsRegistry, moment: Moment): () => void {
+  const all = Object.entries(metrics) as [MetricName, Metric][];
+  const taken = all.find(([name]) => registry.getSingleMetric(name) !== undefined);
+  if (taken) throw new MillraceError('MILLRACE_METRICS_TAKEN', { name: taken[0] });
+  const ours = all.map(([name, metric]) => [name, promMetric(name, metric, moment)] as const);
+  for (const [, metric] of ours) registry.registerMetric(metric);
+  return () => {
+    for (const [name, metric] of ours)
+      if (registry.getSingleMetric(name) === metric) registry.removeSingleMetric(name);
+  };
+}
+
+/** A metric is what answers `get`; prom-client's own classes keep values, ours borrow them. */
+function promMetric(name: MetricName, metric: Metric, moment: Moment): PromMetric {
+  const own = {
+    // A registry of OpenMetrics text writes the name it wants here.
+    name: name as string,
+    help: metric.help,
+    type: metric.kind,
+    get: () => ({
+      name: own.name,
+      help: metric.help,
+      type: metric.kind,
+      aggregator: 'sum',
+      values: moment.samples(name, metric),
+    }),
+    // Counters never go back, whatever the registry wishes.
+    reset() {},
+  };
+  return own as unknown as PromMetric;
 }
 
 interface Series {

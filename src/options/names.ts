@@ -1,6 +1,6 @@
 /** The closed lists of names in options, apart from the schema: threads that count by them need not load the schema's library. */
 
-export const dialectNames = ['responses', 'chat', 'echo'] as const;
+export const dialectNames = ['responses', 'chat', 'echo', 'socket'] as const;
 export type DialectName = (typeof dialectNames)[number];
 
 export const providerNames = ['openai-chat'] as const;

@@ -178,6 +178,15 @@ test('an unknown upstream is 404, only after the token', async (t) => {
   }
 });
 
+test('metrics that cannot be exported are answered with 500 and the reason, and are reported', async (t) => {
+  const broken = { metrics: () => Promise.reject(new Error('a collector broke')) };
+  const { admin, faults } = await setting(t, {}, broken);
+  const { status, body, headers } = await ask(admin, '/metrics');
+  assert.deepEqual([status, body], [500, 'Failed to export metrics: a collector broke']);
+  assert.equal(headers['content-type'], 'text/plain; charset=utf-8');
+  assert.deepEqual(faults, ['admin /metrics']);
+});
+
 test('a failure of a source is told by its code; a bug only as internal, and is reported', async (t) => {
   const failing = new MillraceError('MILLRACE_COORDINATOR_LOST', { reason: 'gone' });
   const { admin, faults } = await setting(

@@ -30,7 +30,7 @@ function setting(names: readonly string[] = ['a', 'b']) {
     }
     return sum;
   };
-  const exporter = createExporter({ schedule: plan, read });
+  const exporter = createExporter(() => ({ schedule: plan, read }));
   const blocks = [0, 1].map((row) => openCounters(shared, row, plan.size));
   return { plan, shared, dead, exporter, blocks };
 }
@@ -153,6 +153,6 @@ test('process metrics come only when asked for', async () => {
   const { plan, exporter } = setting();
   assert.ok(!(await exporter.text()).includes('process_cpu'));
   const block = new Float64Array(plan.size);
-  const full = createExporter({ schedule: plan, read: () => block, processMetrics: true });
+  const full = createExporter(() => ({ schedule: plan, read: () => block }), true);
   assert.match(await full.text(), /process_resident_memory_bytes \d/);
 });

@@ -1,0 +1,7 @@
+import type { Listening } from '../main/backend/backend.ts';
+
+/** Where somebody listens, as a URL too. */
+export function addressOf({ host, port }: Listening): { url: string; host: string; port: number } {
+  const name = host.includes(':') ? `[${host}]` : host;
+  return { url: `ws://${name}:${port}`, host, port };
+}

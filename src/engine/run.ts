@@ -1,0 +1,89 @@
+/** What runs: the threads and main's half, whoever brings the clients. */
+import { MillraceError } from '../errors.ts';
+import type { Admin } from '../main/admin.ts';
+import type { BackendHandlers, Listening, ListenOptions } from '../main/backend/backend.ts';
+import type { Paths } from '../main/paths.ts';
+import { type Readiness, readiness, type Status, status } from '../main/status.ts';
+import type { Log } from '../observe/log.ts';
+import type { Options } from '../options/schema.ts';
+import { workerCount } from '../threads/worker-count.ts';
+import { type Assembled, assemble } from './assemble.ts';
+import { withDemo } from './demo.ts';
+import { start } from './start.ts';
+import { Started } from './started.ts';
+
+/** What the application adds to the options before the start. */
+export interface Application {
+  readonly paths: Paths;
+}
+
+/** Whoever brings clients: a server, an application's server, memory. */
+export interface Served<L extends Listening> {
+  listen(options: ListenOptions, handlers: BackendHandlers): Promise<L>;
+}
+
+export interface Running {
+  readonly parts: Assembled;
+  readonly log: Log;
+  readonly admin: Admin | undefined;
+  readonly workers: number;
+  readonly whyWorkers: string;
+  /** @throws MILLRACE_CLOSED when it was stopped meanwhile. */
+  serve<L extends Listening>(backend: Served<L>): Promise<L>;
+  /** Ready from here on: where it listens is settled. */
+  begin(): void;
+  ready(): Readiness;
+  status(): Status;
+  stop(drain: boolean): Promise<void>;
+}
+
+/** @throws MILLRACE_START_FAILED, MILLRACE_PORT_TAKEN; nothing stays running then. */
+export async function run(asked: Options, log: Log, application: Application): Promise<Running> {
+  const started = new Started();
+  try {
+    const options = asked.demo.enabled ? await withDemo(asked, started) : asked;
+    const { workers, why } = workerCount(options.threads.workers);
+    const parts = assemble(options, workers, log, application);
+    const listenings = new Set<Listening>();
+    const admin = await start(parts, started, listenings);
+    return running(parts, { log, admin, workers, whyWorkers: why }, started, listenings);
+  } catch (thrown) {
+    await started.stop(false);
+    throw thrown;
+  }
+}
+
+function running(
+  parts: Assembled,
+  told: Pick<Running, 'log' | 'admin' | 'workers' | 'whyWorkers'>,
+  started: Started,
+  listenings: Set<Listening>,
+): Running {
+  const { server } = parts;
+  let stopped = false;
+  return {
+    parts,
+    ...told,
+    async serve(backend) {
+      const listening = await backend.listen(listenOptions(parts.options), server);
+      if (stopped) {
+        await listening.close();
+        throw new MillraceError('MILLRACE_CLOSED', {});
+      }
+      listenings.add(listening);
+      return listening;
+    },
+    begin: () => server.start(),
+    ready: () => readiness(parts),
+    status: () => status(parts),
+    stop(drain) {
+      stopped = true;
+      return started.stop(drain);
+    },
+  };
+}
+
+function listenOptions({ server, memory }: Options): ListenOptions {
+  const { host, port, messageBytesMax, reusePort } = server;
+  return { host, port, messageBytesMax, bodyBytesMax: memory.largeBodyBytes, reusePort };
+}
