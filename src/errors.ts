@@ -130,6 +130,32 @@ export const failures = {
     word: 'invalid_api_key',
     text: 'the API key is not valid here',
   },
+  MILLRACE_PATH_FORBIDDEN: {
+    retry: 'never',
+    status: 403,
+    type: bad,
+    text: 'this API key may not use this path',
+  },
+  MILLRACE_AUTH_LIMITED: {
+    retry: 'later',
+    status: 429,
+    type: 'rate_limit_error',
+    text: 'too many failed keys from this address; try again in {waitMs} ms',
+  },
+  MILLRACE_KEY_REVOKED: {
+    retry: 'never',
+    close: 1008,
+    status: 401,
+    type: bad,
+    word: 'invalid_api_key',
+    text: 'the API key is no longer valid here',
+  },
+  MILLRACE_KEY_EXHAUSTED: {
+    retry: 'later',
+    status: 429,
+    type: 'rate_limit_error',
+    text: 'this API key already holds {max} sessions',
+  },
   MILLRACE_SESSIONS_EXHAUSTED: {
     retry: 'later',
     status: 503,

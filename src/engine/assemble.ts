@@ -80,9 +80,10 @@ export function assemble(options: Options, workers: number, log: Log, { paths }:
   const admit = new Admit(options, dialects, requests, crew.links, unlimited, systemClock, counts, {
     end: (session, error) => server.end(session, error),
   });
+  const accept = createAccept(options, { paths });
   const server: Server = new Server({
     options,
-    accept: createAccept(options, paths),
+    accept,
     admit,
     crew,
     sessions,
@@ -91,7 +92,7 @@ export function assemble(options: Options, workers: number, log: Log, { paths }:
     dialects,
     ...world,
     random: systemRandom,
-    http: createRoutes(options, paths),
+    http: createRoutes(options, accept, systemClock, paths),
     fault: (error, where) => {
       const { message } = asMillraceError(error);
       const stack = error instanceof Error ? error.stack : undefined;

@@ -1,11 +1,19 @@
 /**
- * Who may connect: Host, path, Origin, rate, key, caps, in that order, before anything is stored for the client. Pure: the time is an argument.
+ * Who may connect: Host, path, Origin, rate, key, rights, caps, in that order, before anything is stored for the client. Pure: the time is an argument.
  */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { MillraceError } from '../errors.ts';
 import type { DialectName } from '../options/names.ts';
 import type { Options } from '../options/schema.ts';
+import type { Rights } from '../threads/messages.ts';
 import type { HttpReply, RequestHead } from './backend/backend.ts';
+import { createRate, Failures, Held, isLoopback, network } from './caps.ts';
+import {
+  ANONYMOUS,
+  createKeyring,
+  type Identity,
+  KEY_PROTOCOL,
+  offeredProtocols,
+} from './keyring.ts';
 import { Paths } from './paths.ts';
 import { createSiteRules } from './sites.ts';
 
@@ -14,31 +22,80 @@ export type AcceptVerdict =
       readonly kind: 'session';
       readonly dialect: DialectName;
       readonly principal: string;
+      readonly keyName?: string;
+      readonly rights?: Rights;
+      readonly byKey?: boolean;
       /** The subprotocol to answer with, one of those offered. */
       readonly protocol?: string;
     }
   | { readonly kind: 'refuse'; readonly error: MillraceError; readonly reply: HttpReply };
 
-export interface Accept {
-  decide(head: RequestHead, nowMs: number, openSessions: number): AcceptVerdict;
-  /** For plain requests: is the Host one of ours? A page that rebinds its name to our address is refused here. */
-  checkHost(head: RequestHead): MillraceError | undefined;
-  /** A session of this address began. */
-  opened(address: string): void;
-  closed(address: string): void;
+/** Now, or later where somebody else is asked. */
+export type Soon<T> = T | Promise<T>;
+
+/**
+ * An application's own check, beside the keyring: gets what the keyring found, and its answer stands. A rejection refuses the request
+ * as an internal error.
+ */
+export type Authenticate = (
+  head: RequestHead,
+  found: Identity | MillraceError,
+) => Soon<Identity | MillraceError>;
+
+export interface AcceptParts {
+  readonly authenticate?: Authenticate;
+  /** Keys expire by the wall clock, milliseconds. */
+  readonly wall?: () => number;
+  /** With what the application adds; absent: the options' own. */
+  readonly paths?: Paths;
 }
 
-export function createAccept(options: Options, paths = new Paths(options.paths)): Accept {
-  const sites = createSiteRules(options.server);
-  const principalOf = options.demo.enabled ? () => ANONYMOUS : createKeyring(options.keys);
-  const rate = createRate(options.server.handshakesPerSecondMax);
-  const addresses = createAddressCount();
-  const { sessionsMax, sessionsPerAddressMax } = options.server;
+export interface Accept {
+  /** A handshake. A promise only where `authenticate` answers later. */
+  decide(head: RequestHead, nowMs: number, openSessions: number): Soon<AcceptVerdict>;
+  /**
+   * A plain request: whose is it? Checks Origin, key, and the right to its path (and to the dialect it speaks, where it speaks one). The caller
+   * has checked Host. The error's answer is `refusal(error)`.
+   */
+  identify(head: RequestHead, nowMs: number, dialect?: DialectName): Soon<Identity | MillraceError>;
+  /** For plain requests: is the Host one of ours? A page that rebinds its name to our address is refused here. */
+  checkHost(head: RequestHead): MillraceError | undefined;
+  /** May this session stay? Not when its key is gone, disabled or expired. */
+  stillHolds(admitted: { readonly principal: string; readonly byKey?: boolean }): boolean;
+  /** A session of this address and principal began. */
+  opened(address: string, principal?: string): void;
+  closed(address: string, principal?: string): void;
+  /** Other keys, rights, names and caps from here on. Sessions that lose their key: `stillHolds`. */
+  reconfigure(options: Options): void;
+}
 
-  function decide(head: RequestHead, nowMs: number, openSessions: number): AcceptVerdict {
+export function createAccept(options: Options, parts: AcceptParts = {}): Accept {
+  return new Door(options, parts);
+}
+
+type Found = Identity | MillraceError;
+
+class Door implements Accept {
+  readonly #authenticate: Authenticate | undefined;
+  readonly #wall: () => number;
+  readonly #paths: Paths;
+  readonly #addresses = new Held();
+  readonly #principals = new Held();
+  readonly #failures = new Failures();
+  #rules: Rules;
+
+  constructor(options: Options, { authenticate, wall = Date.now, paths }: AcceptParts) {
+    this.#authenticate = authenticate;
+    this.#wall = wall;
+    this.#paths = paths ?? new Paths(options.paths);
+    this.#rules = rulesOf(options);
+  }
+
+  decide(head: RequestHead, nowMs: number, openSessions: number): Soon<AcceptVerdict> {
+    const { sites, rate } = this.#rules;
     const site = sites.checkHost(head);
     if (site) return refuse(site);
-    const dialect = paths.dialectOf(head.path);
+    const dialect = this.#paths.dialectOf(head.path);
     if (dialect === undefined) return refuse(new MillraceError('MILLRACE_PATH_UNKNOWN', {}));
     if (!sites.originAllowed(head))
       return refuse(new MillraceError('MILLRACE_ORIGIN_FORBIDDEN', {}));
@@ -47,25 +104,121 @@ export function createAccept(options: Options, paths = new Paths(options.paths))
       const error = new MillraceError('MILLRACE_HANDSHAKES_LIMITED', { waitMs: Math.ceil(waitMs) });
       return refuse(error, waitMs);
     }
-    const protocols = protocolsOf(head);
-    const principal = principalOf(head, protocols);
-    if (principal instanceof MillraceError) return refuse(principal);
-    if (openSessions >= sessionsMax)
-      return refuse(new MillraceError('MILLRACE_SESSIONS_EXHAUSTED', { max: sessionsMax }), 1_000);
-    if (addresses.held(head.address) >= sessionsPerAddressMax) {
-      const error = new MillraceError('MILLRACE_ADDRESS_EXHAUSTED', { max: sessionsPerAddressMax });
-      return refuse(error, 1_000);
-    }
-    const protocol = answeredProtocol(protocols);
-    return { kind: 'session', dialect, principal, ...(protocol === undefined ? {} : { protocol }) };
+    const found = this.#authenticated(head, nowMs);
+    if (!(found instanceof Promise)) return this.#admit(head, dialect, found, openSessions);
+    return found.then((settled) => this.#admit(head, dialect, settled, openSessions));
   }
 
+  identify(head: RequestHead, nowMs: number, dialect?: DialectName): Soon<Found> {
+    if (!this.#rules.sites.originAllowed(head))
+      return new MillraceError('MILLRACE_ORIGIN_FORBIDDEN', {});
+    const may = (found: Found) =>
+      found instanceof MillraceError ? found : (checkPath(found, head.path, dialect) ?? found);
+    const found = this.#authenticated(head, nowMs);
+    return found instanceof Promise ? found.then(may) : may(found);
+  }
+
+  checkHost(head: RequestHead): MillraceError | undefined {
+    return this.#rules.sites.checkHost(head);
+  }
+
+  stillHolds({ principal, byKey }: Pick<Identity, 'principal' | 'byKey'>): boolean {
+    const { keyring } = this.#rules;
+    if (byKey) return keyring.current(principal, this.#wall()) !== undefined;
+    return principal !== ANONYMOUS || !keyring.required || this.#authenticate !== undefined;
+  }
+
+  opened(address: string, principal = ANONYMOUS): void {
+    if (!isLoopback(address)) this.#addresses.opened(network(address));
+    this.#principals.opened(principal);
+  }
+
+  closed(address: string, principal = ANONYMOUS): void {
+    if (!isLoopback(address)) this.#addresses.closed(network(address));
+    this.#principals.closed(principal);
+  }
+
+  reconfigure(options: Options): void {
+    this.#rules = rulesOf(options);
+  }
+
+  /** Key first, then whoever else is asked. A network that failed too often is not looked at. */
+  #authenticated(head: RequestHead, nowMs: number): Soon<Found> {
+    const max = this.#rules.server.authFailuresPerAddressMax;
+    const from = network(head.address);
+    const waitMs = max === undefined ? 0 : this.#failures.waitMs(from, max, nowMs);
+    if (waitMs > 0)
+      return new MillraceError('MILLRACE_AUTH_LIMITED', { waitMs: Math.ceil(waitMs) });
+    const settle = (found: Found) => {
+      const guessed = found instanceof MillraceError && found.code !== 'MILLRACE_KEY_MISSING';
+      if (guessed && max !== undefined) this.#failures.add(from, nowMs);
+      return found;
+    };
+    const found = this.#rules.keyring.identify(head, this.#wall());
+    const answer = this.#authenticate ? this.#authenticate(head, found) : found;
+    return answer instanceof Promise ? answer.then(settle) : settle(answer);
+  }
+
+  #admit(
+    head: RequestHead,
+    dialect: DialectName,
+    found: Found,
+    openSessions: number,
+  ): AcceptVerdict {
+    if (found instanceof MillraceError) return refuse(found, waitOf(found));
+    const forbidden =
+      checkPath(found, head.path, dialect) ?? this.#full(head.address, found, openSessions);
+    if (forbidden)
+      return refuse(forbidden, forbidden.failure.retry === 'later' ? 1_000 : undefined);
+    const { principal, keyName, rights, byKey } = found;
+    const protocol = answeredProtocol(offeredProtocols(head));
+    return {
+      kind: 'session',
+      dialect,
+      principal,
+      ...(keyName === undefined ? {} : { keyName }),
+      ...(rights === undefined ? {} : { rights }),
+      ...(byKey === undefined ? {} : { byKey }),
+      ...(protocol === undefined ? {} : { protocol }),
+    };
+  }
+
+  #full(address: string, by: Identity, openSessions: number): MillraceError | undefined {
+    const { sessionsMax, sessionsPerAddressMax } = this.#rules.server;
+    if (openSessions >= sessionsMax)
+      return new MillraceError('MILLRACE_SESSIONS_EXHAUSTED', { max: sessionsMax });
+    if (this.#addresses.of(network(address)) >= sessionsPerAddressMax)
+      return new MillraceError('MILLRACE_ADDRESS_EXHAUSTED', { max: sessionsPerAddressMax });
+    if (by.sessionsMax !== undefined && this.#principals.of(by.principal) >= by.sessionsMax)
+      return new MillraceError('MILLRACE_KEY_EXHAUSTED', { max: by.sessionsMax });
+    return undefined;
+  }
+}
+
+type Rules = ReturnType<typeof rulesOf>;
+
+function rulesOf(options: Options) {
   return {
-    decide,
-    checkHost: sites.checkHost,
-    opened: addresses.opened,
-    closed: addresses.closed,
+    server: options.server,
+    sites: createSiteRules(options.server),
+    keyring: createKeyring(options),
+    rate: createRate(options.server.handshakesPerSecondMax),
   };
+}
+
+/** Its key names the dialects and paths it may use, or none: then all. */
+function checkPath(
+  { paths }: Identity,
+  path: string,
+  dialect: DialectName | undefined,
+): MillraceError | undefined {
+  if (paths === undefined || paths.includes(path)) return undefined;
+  if (dialect !== undefined && paths.includes(dialect)) return undefined;
+  return new MillraceError('MILLRACE_PATH_FORBIDDEN', {});
+}
+
+function waitOf({ details }: MillraceError): number | undefined {
+  return typeof details['waitMs'] === 'number' ? details['waitMs'] : undefined;
 }
 
 function refuse(error: MillraceError, retryAfterMs?: number): AcceptVerdict {
@@ -90,120 +243,10 @@ export function refusal(error: MillraceError, retryAfterMs?: number): HttpReply 
   return { status, headers, body: JSON.stringify(body) };
 }
 
-// Keys.
-
-const ANONYMOUS = 'anonymous';
-/** How a browser, which cannot set headers, sends a key (the convention of OpenAI's Realtime API). */
-const KEY_PROTOCOL = 'openai-insecure-api-key.';
-
-type Keyring = (head: RequestHead, protocols: readonly string[]) => string | MillraceError;
-
-/** Keys are kept and compared as hashes, every one of them each time: the time tells nothing about a key. */
-function createKeyring(keys: readonly string[]): Keyring {
-  if (keys.length === 0) return () => ANONYMOUS;
-  const known = keys.map((key) => ({ hash: sha256(key), principal: principalName(key) }));
-  return (head, protocols) => {
-    const given = keyOf(head, protocols);
-    if (given === undefined) return new MillraceError('MILLRACE_KEY_MISSING', {});
-    const hash = sha256(given);
-    let principal: string | undefined;
-    for (const key of known) if (timingSafeEqual(key.hash, hash)) principal = key.principal;
-    return principal ?? new MillraceError('MILLRACE_KEY_INVALID', {});
-  };
-}
-
-function keyOf(head: RequestHead, protocols: readonly string[]): string | undefined {
-  const authorization = head.header('authorization');
-  if (authorization !== undefined) return /^Bearer +(\S+)$/i.exec(authorization)?.[1];
-  const offered = protocols.find((protocol) => protocol.startsWith(KEY_PROTOCOL));
-  return offered?.slice(KEY_PROTOCOL.length) || undefined;
-}
-
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
-}
-
-/** A name for logs and limits: not a plain hash of the key, which would be worth looking up. */
-function principalName(key: string): string {
-  return createHmac('sha256', 'millrace principal').update(key).digest('hex').slice(0, 16);
-}
-
-// Subprotocols.
-
-function protocolsOf(head: RequestHead): readonly string[] {
-  const offered = head.header('sec-websocket-protocol');
-  if (offered === undefined) return [];
-  return offered
-    .split(',')
-    .map((protocol) => protocol.trim())
-    .filter((protocol) => token.test(protocol));
-}
-
-/** RFC 9110 section 5.6.2. */
-const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/;
-
 /**
  * No subprotocol means anything to millrace, but a browser that offered some fails without an answer. The first that carries no key; a key
  * goes back only to a client that offered nothing else.
  */
 function answeredProtocol(protocols: readonly string[]): string | undefined {
   return protocols.find((protocol) => !protocol.startsWith(KEY_PROTOCOL)) ?? protocols[0];
-}
-
-// Caps.
-
-/** A bucket of one second's handshakes. `take`: 0, or how long to wait. */
-function createRate(perSecond: number): { take(nowMs: number): number } {
-  let tokens = perSecond;
-  let lastMs = Number.NaN;
-  return {
-    take(nowMs) {
-      const elapsedMs = Math.max(0, nowMs - lastMs) || 0; // a clock that went back gives nothing
-      tokens = Math.min(perSecond, tokens + (elapsedMs * perSecond) / 1_000);
-      lastMs = nowMs;
-      if (tokens < 1) return ((1 - tokens) * 1_000) / perSecond;
-      tokens--;
-      return 0;
-    },
-  };
-}
-
-interface AddressCount {
-  readonly held: (address: string) => number;
-  readonly opened: (address: string) => void;
-  readonly closed: (address: string) => void;
-}
-
-/** Sessions per address; at most as many entries as there are sessions. Loopback is not counted. */
-function createAddressCount(): AddressCount {
-  const held = new Map<string, number>();
-  return {
-    held: (address) => held.get(network(address)) ?? 0,
-    opened(address) {
-      if (isLoopback(address)) return;
-      const key = network(address);
-      held.set(key, (held.get(key) ?? 0) + 1);
-    },
-    closed(address) {
-      const key = network(address);
-      const left = (held.get(key) ?? 0) - 1;
-      if (left > 0) held.set(key, left);
-      else held.delete(key);
-    },
-  };
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.');
-}
-
-/** An IPv6 host owns a /64: its first four groups count as one address. */
-function network(address: string): string {
-  if (!address.includes(':')) return address;
-  const [head = '', tail] = address.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
-  const groups = [...left, ...Array.from({ length: zeros }, () => '0'), ...right];
-  return groups.slice(0, 4).join(':');
 }

@@ -59,6 +59,8 @@ export class Admit {
 
   message(session: Session, bytes: Uint8Array, binary: boolean): void {
     this.#counts.received(bytes.byteLength);
+    if (session.revoked)
+      return this.#complain(session, new MillraceError('MILLRACE_KEY_REVOKED', {}));
     // Without limits no clock is read: it would cost an echo more than everything else here.
     if (this.#limiter !== unlimited && this.#isLimited(session)) return;
     if (session.admission.dialect === 'echo') return this.#echo(session, bytes, binary);

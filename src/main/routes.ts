@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { MillraceError } from '../errors.ts';
 import type { Options } from '../options/schema.ts';
-import { refusal } from './accept.ts';
+import type { Clock } from '../policy/ports.ts';
+import { type Accept, refusal, type Soon } from './accept.ts';
 import type { HttpReply, RequestHead } from './backend/backend.ts';
+import type { Identity } from './keyring.ts';
 import { modelsReply } from './models.ts';
 import { Paths } from './paths.ts';
 
@@ -11,18 +13,26 @@ const PAGE = new URL('./page/index.html', import.meta.url);
 
 export function createRoutes(
   options: Options,
+  accept: Accept,
+  clock: Clock,
   paths = new Paths(options.paths),
-): (head: RequestHead) => HttpReply {
+): (head: RequestHead) => Soon<HttpReply> {
   const page = options.server.page ? pageReply() : undefined;
-  const models = modelsReply(options);
+  const models = (head: RequestHead): Soon<HttpReply> => {
+    const found = accept.identify(head, clock.now());
+    return found instanceof Promise ? found.then(listed) : listed(found);
+  };
+  const listed = (found: Identity | MillraceError) =>
+    found instanceof MillraceError ? refusal(found) : modelsReply(options, found.rights);
   return (head) => {
     if (paths.dialectOf(head.path) !== undefined)
       return refusal(new MillraceError('MILLRACE_UPGRADE_REQUIRED', {}));
-    const reply =
-      head.path === '/v1/models' ? models : head.path === '/' && page ? page : undefined;
-    if (!reply) return refusal(new MillraceError('MILLRACE_PATH_UNKNOWN', {}));
-    if (head.method === 'GET' || head.method === 'HEAD') return reply;
-    return refusal(new MillraceError('MILLRACE_METHOD_UNSUPPORTED', {}));
+    const isModels = head.path === '/v1/models';
+    if (!isModels && !(head.path === '/' && page))
+      return refusal(new MillraceError('MILLRACE_PATH_UNKNOWN', {}));
+    if (head.method !== 'GET' && head.method !== 'HEAD')
+      return refusal(new MillraceError('MILLRACE_METHOD_UNSUPPORTED', {}));
+    return isModels ? models(head) : (page as HttpReply);
   };
 }
 

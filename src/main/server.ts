@@ -9,7 +9,7 @@ import type { Options } from '../options/schema.ts';
 import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import { close as closeCode } from '../protocol/close.ts';
 import type { Dialect } from '../protocol/dialect.ts';
-import type { Accept } from './accept.ts';
+import type { Accept, AcceptVerdict, Soon } from './accept.ts';
 import { refusal } from './accept.ts';
 import type { Admit } from './admit.ts';
 import type {
@@ -45,18 +45,20 @@ export interface ServerParts {
   readonly random: Random;
   readonly ticker: Ticker;
   /** Plain HTTP of a known host: the page, the model list. */
-  http(head: RequestHead, body: Uint8Array): HttpReply;
+  http(head: RequestHead, body: Uint8Array): Soon<HttpReply>;
   fault(error: unknown, where: string): void;
 }
 
 export class Server implements BackendHandlers {
   readonly #parts: ServerParts;
+  #whenRevoked: Options['session']['whenRevoked'];
   #draining = false;
   #stopSweep: (() => void) | undefined = undefined;
   #swept = 0;
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
+    this.#whenRevoked = parts.options.session.whenRevoked;
   }
 
   get draining(): boolean {
@@ -84,17 +86,22 @@ export class Server implements BackendHandlers {
 
   // ① accept
 
-  upgrade(head: RequestHead): UpgradeVerdict {
+  upgrade(head: RequestHead): Soon<UpgradeVerdict> {
     const { accept, clock, counts, sessions } = this.#parts;
     counts.stage('accept');
     if (this.#draining) return refuse(counts, new MillraceError('MILLRACE_DRAINING', {}));
     const verdict = accept.decide(head, clock.now(), sessions.count);
+    if (!(verdict instanceof Promise)) return this.#answer(head, verdict);
+    return verdict.then((settled) => this.#answer(head, settled));
+  }
+
+  #answer({ address }: RequestHead, verdict: AcceptVerdict): UpgradeVerdict {
     if (verdict.kind === 'refuse') {
-      counts.refused(verdict.error.code);
+      this.#parts.counts.refused(verdict.error.code);
       return { accept: false, reply: verdict.reply };
     }
-    const { dialect, principal, protocol } = verdict;
-    const user: Admission = { dialect, principal, address: head.address };
+    const { kind: _, protocol, ...admitted } = verdict;
+    const user: Admission = { ...admitted, address };
     return { accept: true, user, ...(protocol === undefined ? {} : { protocol }) };
   }
 
@@ -107,7 +114,7 @@ export class Server implements BackendHandlers {
     }
     const session = sessions.add(connection, admission, clock.now());
     connection.user = session;
-    accept.opened(admission.address);
+    accept.opened(admission.address, admission.principal);
     counts.opened(admission.dialect, sessions.count);
   }
 
@@ -147,7 +154,7 @@ export class Server implements BackendHandlers {
     this.#leave(session);
   }
 
-  http(head: RequestHead, body: Uint8Array): HttpReply {
+  http(head: RequestHead, body: Uint8Array): Soon<HttpReply> {
     const forbidden = this.#parts.accept.checkHost(head);
     return forbidden ? refusal(forbidden) : this.#parts.http(head, body);
   }
@@ -181,6 +188,21 @@ export class Server implements BackendHandlers {
       session.connection.send(frame, false);
     }
     requests.settle(request);
+  }
+
+  /** Who may come in follows these options from here on; whoever came by a key that is gone leaves (`session.whenRevoked`). */
+  reconfigure(options: Options): void {
+    const { accept, sessions } = this.#parts;
+    accept.reconfigure(options);
+    this.#whenRevoked = options.session.whenRevoked;
+    sessions.slice(0, sessions.used, (session) => this.#checkKey(session));
+  }
+
+  #checkKey(session: Session): void {
+    session.revoked ||= !this.#parts.accept.stillHolds(session.admission);
+    if (!session.revoked) return;
+    if (this.#whenRevoked === 'drain' && session.unsettled > 0) return;
+    this.end(session, new MillraceError('MILLRACE_KEY_REVOKED', {}));
   }
 
   /** Running streams finish (at most `limitMs`) or end in a failure; the workers stop; every session is closed with 1012. */
@@ -231,7 +253,7 @@ export class Server implements BackendHandlers {
     requests.settleAll(session);
     const link = crew.links[session.worker];
     link.control(Kind.sessionClose, session);
-    accept.closed(session.admission.address);
+    accept.closed(session.address, session.principal);
     counts.sessions(sessions.count);
   }
 
@@ -247,6 +269,8 @@ export class Server implements BackendHandlers {
   }
 
   #look(session: Session, nowMs: number): void {
+    if (session.admission.byKey || session.revoked) this.#checkKey(session);
+    if (!session.open) return;
     const { pingIntervalMs, idleTimeoutMs } = this.#parts.options.server;
     const { slowClientTimeoutMs } = this.#parts.options.session;
     if (session.fullSinceMs !== 0 && nowMs - session.fullSinceMs > slowClientTimeoutMs) {

@@ -3,6 +3,7 @@ import type { SessionCells } from '../memory/contract.ts';
 import { must } from '../must.ts';
 import type { DialectName } from '../options/names.ts';
 import type { LimitSubject } from '../policy/limit/limiter.ts';
+import type { Rights } from '../threads/messages.ts';
 import type { Connection } from './backend/backend.ts';
 import type { Request } from './requests.ts';
 
@@ -12,6 +13,11 @@ export interface Admission {
   /** Hash of the key, or 'anonymous'. */
   readonly principal: string;
   readonly address: string;
+  /** What the operator calls the key; absent: it has no name. */
+  readonly keyName?: string;
+  readonly rights?: Rights;
+  /** It came by a configured key, and goes when that key goes. */
+  readonly byKey?: boolean;
 }
 
 /** One client's WebSocket, as main sees it. */
@@ -31,6 +37,8 @@ export class Session implements LimitSubject {
   /** Its socket has held unread bytes since then; 0 = it keeps up. */
   fullSinceMs = 0;
   pinged = false;
+  /** Its key is gone: nothing new begins, and it ends with what runs. */
+  revoked = false;
   /** The requests main still keeps, oldest first; made with the first one, because most sessions idle. */
   requests: Request[] | undefined = undefined;
   /** The request whose frames came last: most sessions have one at a time. */

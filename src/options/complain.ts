@@ -9,6 +9,8 @@ export interface Issue {
   readonly path: readonly PropertyKey[];
   readonly message: string;
   readonly keys?: readonly string[];
+  /** Of a text or a group: what is wrong with it as either. */
+  readonly errors?: readonly (readonly Issue[])[];
 }
 
 /** One line per problem, in the order of their discovery, one per path. */
@@ -28,7 +30,7 @@ export function complaints(
     const got = 'got' in problem ? `, got ${shown(problem.got, problem.path)}` : '';
     add(path, `${path}${path && ' '}${problem.text}${got}${origin && ` (${origin})`}`);
   }
-  for (const issue of issues) {
+  for (const issue of issues.flatMap((each) => alternatives(each, said))) {
     const path = issue.path as Path;
     for (const key of issue.keys ?? []) {
       const full = dotted([...path, key]);
@@ -43,6 +45,15 @@ export function complaints(
     add(full, `${full} must be ${expected(issue)}, got ${got}${origin && ` (${origin})`}`);
   }
   return [...lines.values()];
+}
+
+/** Where a text or a group may stand and a group does: what is wrong inside it. */
+function alternatives(issue: Issue, said: unknown): Issue[] {
+  if (!issue.errors || !isTree(valueAt(said, issue.path as Path))) return [issue];
+  const asGroup = issue.errors.find((each) =>
+    each.every(({ code, path }) => code !== 'invalid_type' || path.length > 0),
+  );
+  return (asGroup ?? []).map((each) => ({ ...each, path: [...issue.path, ...each.path] }));
 }
 
 /** `upstreams[3].url` as the row's `upstreams[].url`. */

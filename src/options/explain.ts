@@ -35,6 +35,7 @@ interface Node {
   readonly type?: string;
   readonly properties?: Readonly<Record<string, Node>>;
   readonly items?: Node;
+  readonly anyOf?: readonly Node[];
   readonly required?: readonly string[];
   readonly enum?: readonly string[];
   readonly default?: unknown;
@@ -47,7 +48,7 @@ interface Node {
   readonly pattern?: string;
 }
 
-const secretKeys: ReadonlySet<string> = new Set(['keys', 'apiKey', 'token']);
+const secretKeys: ReadonlySet<string> = new Set(['keys', 'key', 'apiKey', 'token', 'passphrase']);
 
 /** Short flags for what is said most often; every other option has the long form of its path. */
 const shortFlags: Readonly<Record<string, string>> = {
@@ -59,9 +60,10 @@ const shortFlags: Readonly<Record<string, string>> = {
   'demo.enabled': '--demo',
 };
 
-/** Whether the last key of a path names something that must not be shown. */
+/** Whether the last name of a path names something that must not be shown: `keys`, `keys[0]`, `keys[0].key`, and not `keys[0].name`. */
 export function isSecret(path: readonly PropertyKey[]): boolean {
-  return path.some((key) => secretKeys.has(String(key)));
+  const last = path.findLast((key) => typeof key !== 'number');
+  return secretKeys.has(String(last));
 }
 
 let rows: readonly OptionRow[] | undefined;
@@ -77,9 +79,14 @@ function rowsOf(node: Node, path: readonly string[]): OptionRow[] {
     const below = [...path, key];
     if (child.properties) return rowsOf(child, below);
     const own = row(child, below, node.required?.includes(key) ?? false);
-    if (!child.items?.properties) return [own];
-    return [own, ...rowsOf(child.items, [...path, `${key}[]`])];
+    const group = groupOf(child.items);
+    return group ? [own, ...rowsOf(group, [...path, `${key}[]`])] : [own];
   });
+}
+
+/** The group that an entry of a list is, or may be beside a text. */
+function groupOf(items: Node | undefined): Node | undefined {
+  return items?.properties ? items : items?.anyOf?.find((each) => each.properties);
 }
 
 function row(node: Node, path: readonly string[], required: boolean): OptionRow {
@@ -114,7 +121,7 @@ function kindOf(node: Node): OptionKind {
 function expectedOf(node: Node, kind: OptionKind): string {
   if (kind === 'choice') return `one of ${(node.enum ?? []).join(', ')}`;
   if (kind === 'boolean') return 'true or false';
-  if (kind === 'list') return 'a list of texts';
+  if (kind === 'list') return node.items?.anyOf ? 'a list of texts or groups' : 'a list of texts';
   if (kind === 'objects') return `a list of at most ${node.maxItems} entries`;
   if (kind === 'text') return expectedText(node);
   const what = kind === 'integer' ? 'an integer' : 'a number';
@@ -122,6 +129,9 @@ function expectedOf(node: Node, kind: OptionKind): string {
 }
 
 function expectedText(node: Node): string {
+  if (node.anyOf) return node.anyOf.map(expectedText).join(', or ');
+  if (node.properties) return 'a group of options';
+  if (node.format === 'date-time') return 'a time such as 2030-01-31T00:00:00Z';
   if (node.format === 'uri') return 'a URL that begins with http:// or https://';
   if (node.format === 'starts_with') return 'a text that begins with /';
   if (node.pattern) return `a text that matches ${node.pattern}`;

@@ -73,7 +73,9 @@ function typed(row: OptionRow, text: string): unknown {
       if (/^(true|1|yes|on)$/i.test(trimmed)) return true;
       return /^(false|0|no|off)$/i.test(trimmed) ? false : text;
     case 'list':
-      return trimmed === '' ? [] : trimmed.split(',').map((item) => item.trim());
+      return trimmed === ''
+        ? []
+        : (jsonList(trimmed) ?? trimmed.split(',').map((item) => item.trim()));
     case 'objects':
       return json(text);
     case 'text':
@@ -81,6 +83,12 @@ function typed(row: OptionRow, text: string): unknown {
       break;
   }
   return text;
+}
+
+/** A list may be written as JSON too, where its entries are groups or hold commas. */
+function jsonList(text: string): unknown[] | undefined {
+  const parsed = text.startsWith('[') ? json(text) : undefined;
+  return Array.isArray(parsed) ? parsed : undefined;
 }
 
 function json(text: string): unknown {

@@ -145,8 +145,14 @@ function crossChecks(options: Options): Problem[] {
 /** Names and paths that are there twice. */
 function duplicates(options: Options): Problem[] {
   const names = options.upstreams.map(({ name }, index) => [['upstreams', index, 'name'], name]);
+  const keys = options.keys.flatMap((key, index) =>
+    typeof key === 'string' ? [] : [[['keys', index, 'name'], key.name]],
+  );
+  const secrets = options.keys.map((key, index) =>
+    typeof key === 'string' ? [['keys', index], key] : [['keys', index, 'key'], key.key],
+  );
   const paths = Object.entries(options.paths).map(([key, path]) => [['paths', key], path]);
-  return [names, paths].flatMap((group) => {
+  return [names, keys, secrets, paths].flatMap((group) => {
     const first = new Map<string, Path>();
     return (group as [Path, string][]).flatMap(([path, got]) => {
       const taken = first.get(got);

@@ -34,6 +34,8 @@ export type Fact =
       readonly stream: number;
       readonly responseId: string;
       readonly principal: string;
+      /** What the operator calls the key; absent: it has no name. */
+      readonly keyName?: string;
       readonly dialect: string;
       readonly model: string;
       /** '' when none was reached. */

@@ -68,12 +68,21 @@ export type FromCoordinator =
   | { readonly type: 'answer'; readonly id: number; readonly error?: WireError }
   | { readonly type: 'stopped' };
 
+/** What a session may ask for. */
+export interface Rights {
+  /** Models it may name; one that ends in * stands for all that begin so. Absent: every model. */
+  readonly models?: readonly string[];
+}
+
 /** What main tells a worker about a session, as JSON in a `sessionOpen` record. */
 export interface SessionFacts {
   readonly dialect: string;
   /** Hash of the key, or 'anonymous'. */
   readonly principal: string;
   readonly address: string;
+  /** What the operator calls the key; absent: it has no name. */
+  readonly keyName?: string;
+  readonly rights?: Rights;
 }
 
 /**

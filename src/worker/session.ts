@@ -11,6 +11,7 @@ import type { ClientMessage, Command, Conversation, Dialect, Turn } from '../pro
 import type { SessionFacts } from '../threads/messages.ts';
 import type { Alarm } from './alarms.ts';
 import type { Means } from './means.ts';
+import { allowedModels } from './models.ts';
 import type { Outbox } from './outbox.ts';
 import { Stream } from './stream.ts';
 import { Tap } from './tap.ts';
@@ -66,7 +67,8 @@ export class Session {
       lanesMax: session.lanesMax,
       now: () => parts.means.clock.wall(),
     };
-    this.#conversation = parts.dialect.conversation(bounds, parts.means.route.models);
+    const models = allowedModels(parts.means.route.models, parts.facts.rights);
+    this.#conversation = parts.dialect.conversation(bounds, models);
     this.#lanes = new Lanes({
       runningMax: session.runningRequestsMax,
       queuedMax: session.queuedRequestsMax,
@@ -207,7 +209,8 @@ export class Session {
       const epitaph = encoder.epitaph(new MillraceError('MILLRACE_WORKER_LOST', {}));
       tap.epitaph(epitaph.bytes, epitaph.at);
       if (openerHoldMs === 0) tap.release();
-      const about = { turn, dialect: facts.dialect, principal: facts.principal };
+      const { dialect, principal, keyName } = facts;
+      const about = { turn, dialect, principal, keyName };
       entry.stream = new Stream(means, about, request, encoder, tap, done);
       entry.stream.start();
     } catch (thrown) {

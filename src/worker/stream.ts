@@ -21,6 +21,8 @@ export interface StreamFacts {
   readonly turn: Turn;
   readonly dialect: string;
   readonly principal: string;
+  /** What the operator calls the session's key. */
+  readonly keyName: string | undefined;
 }
 
 type Outcome = (typeof outcomes)[number];
@@ -264,7 +266,7 @@ export class Stream implements AttemptEvents {
   }
 
   #publishEnd(outcome: Outcome, error: MillraceError | undefined): void {
-    const { turn, dialect, principal } = this.facts;
+    const { turn, dialect, principal, keyName } = this.facts;
     const usage = this.#attempt?.usage;
     const inputTokens = usage?.inputTokens ?? 0;
     const outputTokens = usage?.outputTokens ?? 0;
@@ -275,6 +277,7 @@ export class Stream implements AttemptEvents {
       stream: this.#tap.address.stream,
       responseId: turn.responseId,
       principal,
+      ...(keyName !== undefined && { keyName }),
       dialect,
       model: turn.model,
       upstream: this.#upstream,

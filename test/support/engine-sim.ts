@@ -125,7 +125,7 @@ export class EngineSim {
     );
     this.server = new Server({
       options: this.options,
-      accept: createAccept(this.options),
+      accept: createAccept(this.options, { wall: () => clock.wall() }),
       admit,
       crew: this.crew,
       sessions: this.sessions,
@@ -151,12 +151,13 @@ export class EngineSim {
   }
 
   /** A client connects. */
-  connect(): FakeConnection {
+  connect(admitted: Partial<Admission> = {}): FakeConnection {
     const connection = new FakeConnection();
     const admission: Admission = {
       dialect: 'responses',
       principal: 'anonymous',
       address: '127.0.0.1',
+      ...admitted,
     };
     connection.user = admission;
     this.server.open(connection);

@@ -166,9 +166,9 @@ export class Rig {
   }
 
   /** A session on this worker, with its whole credit. */
-  open(slot: number, dialect: 'responses' | 'chat' = 'responses'): void {
+  open(slot: number, dialect: 'responses' | 'chat' = 'responses', more: object = {}): void {
     this.parts.cells.open(slot, SESSION_GENERATION, this.parts.options.session.creditBytes);
-    const facts = { dialect, principal: 'anonymous', address: '127.0.0.1' };
+    const facts = { dialect, principal: 'anonymous', address: '127.0.0.1', ...more };
     this.#record(Kind.sessionOpen, slot, Buffer.from(JSON.stringify(facts)));
   }
 

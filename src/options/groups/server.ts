@@ -37,6 +37,14 @@ export const server = z.strictObject({
     'Sessions one client address may hold; loopback addresses are not limited.',
   ),
   handshakesPerSecondMax: count(5_000, 1, 1_000_000).describe('Upgrades admitted per second.'),
+  authFailuresPerAddressMax: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe(
+      'Wrong keys and tickets one client address may show in a second before all of its requests are refused for the rest of it; absent: any number.',
+    ),
   pingIntervalMs: ms(30_000, 100).describe(
     'A ping goes to every session that was silent for this long.',
   ),

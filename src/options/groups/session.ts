@@ -14,6 +14,12 @@ export const session = z.strictObject({
   historyBytesMax: bytes(4 * MiB, 0, 1024 * MiB).describe(
     'Bytes of finished turns a lane remembers for previous_response_id.',
   ),
+  whenRevoked: z
+    .enum(['close', 'drain'])
+    .default('close')
+    .describe(
+      'What becomes of a session whose API key is removed, disabled or expires: closed at once with 1008, or when its running answers have ended.',
+    ),
   slowClientTimeoutMs: ms(30_000, 100).describe(
     'A client that reads nothing for this long while frames wait is closed with 1013.',
   ),

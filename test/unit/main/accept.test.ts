@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { MillraceError } from '../../../src/errors.ts';
-import { createAccept, refusal } from '../../../src/main/accept.ts';
+import {
+  type Accept,
+  type AcceptVerdict,
+  createAccept,
+  refusal,
+} from '../../../src/main/accept.ts';
 import type { RequestHead } from '../../../src/main/backend/backend.ts';
 import { type Options, schema, type UserOptions } from '../../../src/options/schema.ts';
 import { origins } from './origin-vectors.ts';
@@ -24,8 +29,15 @@ function request(headers: Headers = {}, parts: Partial<RequestHead> = {}): Reque
 
 const resolved = (user: UserOptions = {}): Options => schema.parse(user);
 
+/** Without a check of the application's own the verdict comes at once. */
+function decide(accept: Accept, head: RequestHead, nowMs = 0, openSessions = 0): AcceptVerdict {
+  const verdict = accept.decide(head, nowMs, openSessions);
+  assert.ok(!(verdict instanceof Promise));
+  return verdict;
+}
+
 function decided(user: UserOptions, head: RequestHead, openSessions = 0): string {
-  const verdict = createAccept(resolved(user)).decide(head, 0, openSessions);
+  const verdict = decide(createAccept(resolved(user)), head, 0, openSessions);
   return verdict.kind === 'session' ? `session ${verdict.dialect}` : verdict.error.code;
 }
 
@@ -85,7 +97,7 @@ describe('Host and Origin', () => {
 describe('keys', () => {
   const keys = ['first-key', 'second-key', 'third key?'.replace(' ', '-')];
   const principal = (headers: Headers, user: UserOptions = { keys }) => {
-    const verdict = createAccept(resolved(user)).decide(request(headers), 0, 0);
+    const verdict = decide(createAccept(resolved(user)), request(headers));
     return verdict.kind === 'session' ? verdict.principal : verdict.error.code;
   };
 
@@ -149,10 +161,9 @@ describe('keys', () => {
   });
 
   it('never repeats a key in a refusal', () => {
-    const verdict = createAccept(resolved({ keys })).decide(
+    const verdict = decide(
+      createAccept(resolved({ keys })),
       request({ authorization: 'Bearer canary-4711' }),
-      0,
-      0,
     );
     assert.ok(!JSON.stringify(verdict).includes('canary'));
   });
@@ -161,7 +172,7 @@ describe('keys', () => {
 describe('subprotocols', () => {
   const answered = (offer?: string) => {
     const headers: Headers = offer === undefined ? {} : { 'sec-websocket-protocol': offer };
-    const verdict = createAccept(resolved()).decide(request(headers), 0, 0);
+    const verdict = decide(createAccept(resolved()), request(headers));
     assert.ok(verdict.kind === 'session');
     return verdict.protocol;
   };
@@ -185,7 +196,7 @@ describe('caps', () => {
 
   it('counts sessions per address, and not those of loopback', () => {
     const accept = createAccept(resolved({ server: { sessionsPerAddressMax: 2 } }));
-    const kind = (address: string) => accept.decide(request({}, { address }), 0, 0).kind;
+    const kind = (address: string) => decide(accept, request({}, { address })).kind;
     for (const address of ['203.0.113.9', '203.0.113.9', '127.0.0.1', '127.8.8.8', '::1'])
       accept.opened(address);
     assert.equal(kind('203.0.113.9'), 'refuse');
@@ -196,7 +207,7 @@ describe('caps', () => {
     }
     accept.closed('203.0.113.9');
     assert.equal(kind('203.0.113.9'), 'session');
-    const verdict = (accept.opened('203.0.113.9'), accept.decide(request(), 0, 0));
+    const verdict = (accept.opened('203.0.113.9'), decide(accept, request()));
     assert.ok(verdict.kind === 'refuse');
     assert.equal(verdict.error.code, 'MILLRACE_ADDRESS_EXHAUSTED');
     assert.deepEqual([verdict.reply.status, verdict.reply.headers['Retry-After']], [429, '1']);
@@ -204,7 +215,7 @@ describe('caps', () => {
 
   it('takes a /64 of IPv6 for one address', () => {
     const accept = createAccept(resolved({ server: { sessionsPerAddressMax: 1 } }));
-    const kind = (address: string) => accept.decide(request({}, { address }), 0, 0).kind;
+    const kind = (address: string) => decide(accept, request({}, { address })).kind;
     accept.opened('2001:db8:1:2::1');
     assert.equal(kind('2001:db8:1:2:ffff::9'), 'refuse');
     assert.equal(kind('2001:db8:1:3::1'), 'session');
@@ -217,14 +228,14 @@ describe('caps', () => {
   it('admits so many handshakes a second and says when to come again', () => {
     const accept = createAccept(resolved({ server: { handshakesPerSecondMax: 10 } }));
     const kinds = (count: number, nowMs: number) =>
-      Array.from({ length: count }, () => accept.decide(request(), nowMs, 0).kind).filter(
+      Array.from({ length: count }, () => decide(accept, request(), nowMs).kind).filter(
         (kind) => kind === 'session',
       ).length;
     assert.equal(kinds(30, 1_000), 10);
     assert.equal(kinds(30, 1_100), 1);
     assert.equal(kinds(30, 1_050), 0, 'a clock that goes back gives nothing');
     assert.equal(kinds(30, 1_000_000), 10);
-    const verdict = accept.decide(request(), 1_000_000, 0);
+    const verdict = decide(accept, request(), 1_000_000);
     assert.ok(verdict.kind === 'refuse');
     assert.equal(verdict.error.code, 'MILLRACE_HANDSHAKES_LIMITED');
     assert.deepEqual(verdict.error.details, { waitMs: 100 });
@@ -234,12 +245,12 @@ describe('caps', () => {
   it('spends no handshake on requests that are refused anyway', () => {
     const accept = createAccept(resolved({ server: { handshakesPerSecondMax: 1 } }));
     for (let i = 0; i < 5; i++) {
-      accept.decide(request({ host: 'evil.example' }), 0, 0);
-      accept.decide(request({ origin: 'http://evil.example' }), 0, 0);
-      accept.decide(request({}, { path: '/nothing' }), 0, 0);
+      decide(accept, request({ host: 'evil.example' }));
+      decide(accept, request({ origin: 'http://evil.example' }));
+      decide(accept, request({}, { path: '/nothing' }));
     }
-    assert.equal(accept.decide(request(), 0, 0).kind, 'session');
-    assert.equal(accept.decide(request(), 0, 0).kind, 'refuse');
+    assert.equal(decide(accept, request()).kind, 'session');
+    assert.equal(decide(accept, request()).kind, 'refuse');
   });
 });
 

@@ -48,7 +48,8 @@ test('wrong keys that share no byte and all but one byte with a right key take t
     const before = process.hrtime.bigint();
     for (let call = 0; call < CALLS; call++) {
       ms += 0.01;
-      assert.equal(accept.decide(head, ms, 0).kind, 'refuse');
+      const verdict = accept.decide(head, ms, 0);
+      assert.ok(!(verdict instanceof Promise) && verdict.kind === 'refuse');
     }
     return Number(process.hrtime.bigint() - before);
   };

@@ -14,7 +14,9 @@ function saying(row: OptionRow, value: unknown): UserOptions {
   let tree: unknown = value;
   for (const key of keys.reverse()) {
     if (key.endsWith('[]')) {
-      tree = { [key.slice(0, -2)]: [{ name: 'a', url: 'http://a/v1', ...(tree as object) }] };
+      const list = key.slice(0, -2);
+      const rest = list === 'keys' ? { key: 'k' } : { url: 'http://a/v1' };
+      tree = { [list]: [{ name: 'a', ...rest, ...(tree as object) }] };
     } else tree = { [key]: tree };
   }
   return tree as UserOptions;
@@ -57,7 +59,7 @@ test('secrets have no flag, because a command line is public', () => {
   const secrets = rows.filter((row) => row.secret);
   assert.deepEqual(
     secrets.map((row) => row.path),
-    ['keys', 'upstreams[].apiKey', 'admin.token'],
+    ['keys', 'keys[].key', 'upstreams[].apiKey', 'admin.token'],
   );
   for (const row of secrets) assert.equal(row.flag, undefined);
 });
@@ -100,7 +102,13 @@ test('texts are taken at their bounds and refused beyond', () => {
     ['admin.token', ['x'.repeat(8)], ['', 'x'.repeat(7)]],
     ['server.host', ['::1', 'a'], ['']],
     ['paths.chat', ['/', '/x'], ['', 'x']],
-    ['keys', [[], ['a']], [[''], 'a']],
+    ['keys', [[], ['a'], [{ name: 'n', key: 'k' }, 'a']], [[''], 'a', [1], [{ name: 'n' }]]],
+    ['keys[].paths', [[], ['/x', 'chat']], [['x'], [''], 'chat']],
+    [
+      'keys[].expiresAt',
+      ['2030-01-31T00:00:00Z', '2030-01-31T00:00:00.5+02:00'],
+      ['2030-01-31', 'soon', '2030-13-31T00:00:00Z', 5],
+    ],
     ['server.page', [true, false], ['true', 1, null]],
   ];
   for (const [path, good, bad] of cases) {
