@@ -44,7 +44,7 @@ function run(file: string, pattern: string): Promise<Run> {
 const suites = [
   [
     '../unit/main/backend/contract.test.js',
-    'owns nothing|keeps the order|16 MiB|20 MB|buffered before',
+    'owns nothing|keeps the order|16 MiB|20 MB|buffered before|streams an answer',
   ],
   ['./rfc6455.test.js', 'framing|fragments|ping and pong|many frames'],
 ] as const;

@@ -25,10 +25,26 @@ export interface HttpReply {
   readonly body: string | Uint8Array;
 }
 
+/**
+ * What becomes of a plain request whose answer comes in pieces: a connection, opened at once (the body is still on its way). Its one `message` is the
+ * whole body; the first bytes it sends begin with a head (protocol/answer-head.ts), all others are body. `close` with 1000 ends the answer;
+ * any other code says so by status, or cuts an answer that has begun, so that nobody takes it for complete.
+ */
+export type StreamVerdict =
+  | {
+      readonly accept: true;
+      readonly user: unknown;
+      /** Most bytes of the body: above it 413 is answered. */
+      readonly bodyBytesMax: number;
+      /** Added to whatever head the answer gets. */
+      readonly headers: Readonly<Record<string, string>>;
+    }
+  | { readonly accept: false; readonly reply: HttpReply };
+
 /** What became of a send. There is no "dropped": a backend that would drop is a bug and throws. */
 export type SendStatus = 'sent' | 'buffered' | 'closed';
 
-/** One client's socket. After close every method is a no-op ('closed', 0): a stale handle is harmless. */
+/** One client's socket, or one answer on it (see StreamVerdict). After close every method is a no-op ('closed', 0): a stale handle is harmless. */
 export interface Connection {
   /** What accept attached. */
   user: unknown;
@@ -65,6 +81,10 @@ export interface BackendHandlers {
   alive(connection: Connection): void;
   /** Last call for the connection. 1006 = no close frame. */
   close(connection: Connection, code: number, reason: string): void;
+  /**
+   * A plain request, before its body is read. Undefined: `http` answers it. Never asked for HEAD. A refusal ends the connection.
+   */
+  stream?(head: RequestHead): StreamVerdict | Promise<StreamVerdict> | undefined;
   /** Plain HTTP. `body` is what came, at most `bodyBytesMax` (else 413 was answered). */
   http(head: RequestHead, body: Uint8Array): HttpReply | Promise<HttpReply>;
   fault(error: unknown, where: string): void;

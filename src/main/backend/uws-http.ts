@@ -2,27 +2,19 @@
 import { STATUS_CODES } from 'node:http';
 import { MillraceError } from '../../errors.ts';
 import { refusal } from '../accept.ts';
-import type { BackendHandlers, HttpReply, RequestHead, UpgradeVerdict } from './backend.ts';
+import type {
+  BackendHandlers,
+  HttpReply,
+  ListenOptions,
+  RequestHead,
+  StreamVerdict,
+  UpgradeVerdict,
+} from './backend.ts';
 import { addressText, HeaderList, type RequestKind, requestKind } from './handshake.ts';
+import { RequestBody } from './request-body.ts';
+import { UwsArrival } from './uws-answer.ts';
+import { Exchange, framing } from './uws-exchange.ts';
 import type { UwsRequest, UwsResponse } from './uws-module.ts';
-
-/** A response the core may take away at any time: then it must not be touched again. */
-class Exchange {
-  readonly res: UwsResponse;
-  /** Answered, or about to be. */
-  done = false;
-  gone = false;
-  /** The connection ends with this answer. */
-  last = false;
-
-  constructor(res: UwsResponse) {
-    this.res = res;
-    res.onAborted(() => {
-      this.done = true;
-      this.gone = true;
-    });
-  }
-}
 
 interface UwsRequests {
   readonly upgrade: (res: UwsResponse, req: UwsRequest, context: object) => void;
@@ -34,7 +26,7 @@ interface UwsRequests {
  * runs without, and the core prints a warning each time. Handlers that answer at once never come there.
  */
 export function uwsRequests(
-  bodyBytesMax: number,
+  { bodyBytesMax, messageBytesMax }: ListenOptions,
   corksLate: boolean,
   handlers: BackendHandlers,
 ): UwsRequests {
@@ -77,18 +69,18 @@ export function uwsRequests(
 
   function plain(exchange: Exchange, head: RequestHead): void {
     const bodiless = head.method === 'HEAD';
+    const verdict = bodiless ? undefined : handlers.stream?.(head);
+    if (verdict) return streamed(exchange, head, verdict, messageBytesMax, handlers, failed);
     if (Number(head.header('content-length') ?? 0) > bodyBytesMax)
       return answer(exchange, tooLarge(bodyBytesMax), bodiless);
     // The core is lenient about where chunks end: what follows them is not taken for another request.
     exchange.last = head.header('transfer-encoding') !== undefined;
-    const chunks: Uint8Array[] = [];
-    let bytes = 0;
+    const body = new RequestBody(bodyBytesMax);
     exchange.res.onData((chunk, last) => {
       if (exchange.done) return;
-      bytes += chunk.byteLength;
-      if (bytes > bodyBytesMax) return answer(exchange, tooLarge(bodyBytesMax), bodiless);
-      if (chunk.byteLength > 0) chunks.push(new Uint8Array(chunk.slice(0)));
-      if (last) respond(exchange, head, Buffer.concat(chunks));
+      if (!body.add(new Uint8Array(chunk)))
+        return answer(exchange, tooLarge(bodyBytesMax), bodiless);
+      if (last) respond(exchange, head, body.whole());
     });
   }
 
@@ -106,6 +98,26 @@ export function uwsRequests(
   }
 
   return { upgrade, http };
+}
+
+/** The core hands out the body at once, also while the verdict is still out. */
+function streamed(
+  exchange: Exchange,
+  head: RequestHead,
+  verdict: StreamVerdict | Promise<StreamVerdict>,
+  bytesMax: number,
+  handlers: BackendHandlers,
+  failed: (exchange: Exchange, error: unknown, where: string) => void,
+): void {
+  exchange.last = head.header('transfer-encoding') !== undefined;
+  const arrival = new UwsArrival(exchange, head, bytesMax, handlers);
+  exchange.res.onData((chunk, last) => arrival.data(new Uint8Array(chunk), last));
+  const settle = (settled: StreamVerdict) => {
+    if (settled.accept) arrival.accept(settled);
+    else answer(exchange, settled.reply, false);
+  };
+  if (!(verdict instanceof Promise)) return settle(verdict);
+  verdict.then(settle).catch((error: unknown) => failed(exchange, error, 'stream'));
 }
 
 const badKey = new MillraceError('MILLRACE_HANDSHAKE_INVALID', {
@@ -184,9 +196,6 @@ function write(res: UwsResponse, reply: HttpReply, bodiless: boolean, last: bool
 
 /** With its head it fits the core's cork buffer of 16 KiB: written whole or queued whole. A longer plain write may be lost (core before 20.77). */
 const SMALL_BODY_BYTES = 8 * 1024;
-
-/** The core writes these itself. */
-const framing = new Set(['connection', 'content-length', 'transfer-encoding', 'date']);
 
 function isLast(reply: HttpReply): boolean {
   return Object.entries(reply.headers).some(

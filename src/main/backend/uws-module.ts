@@ -67,6 +67,8 @@ export interface UwsRequest {
 export interface UwsResponse {
   writeStatus(status: string): UwsResponse;
   writeHeader(name: string, value: string): UwsResponse;
+  /** One chunk. False: some of it waits. */
+  write(chunk: Uint8Array): boolean;
   end(body?: string | Uint8Array, closeConnection?: boolean): UwsResponse;
   endWithoutBody?(length?: number, closeConnection?: boolean): UwsResponse;
   tryEnd(rest: Uint8Array, total: number, closeConnection?: boolean): [ok: boolean, done: boolean];

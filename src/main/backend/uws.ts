@@ -42,7 +42,7 @@ function serve(
   // The cores before 20.47 lose the payload of a frame of 16 KiB and more when the kernel takes only its header (uWebSockets PR 1662); they
   // skip that path when asked to compress, also where no compression was negotiated.
   const oldCore = app.filter === undefined;
-  const requests = uwsRequests(options.bodyBytesMax, oldCore, handlers);
+  const requests = uwsRequests(options, oldCore, handlers);
   app.ws('/*', {
     compression: module.DISABLED,
     maxPayloadLength: options.messageBytesMax + OVERSIZE_BYTES,

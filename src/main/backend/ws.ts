@@ -4,13 +4,7 @@
  * `ws` reads frames, answers pings and keeps the close handshake. Frames go out past it: it queues references to the caller's bytes, which here
  * often lie in a ring that is written again at once (ws-connection.ts).
  */
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createRequire } from 'node:module';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
@@ -19,21 +13,15 @@ import { refusal } from '../accept.ts';
 import type {
   Backend,
   BackendHandlers,
-  HttpReply,
   Listening,
   ListenOptions,
   RequestHead,
   UpgradeVerdict,
 } from './backend.ts';
-import {
-  addressText,
-  HEAD_BYTES_MAX,
-  HeaderList,
-  type RequestKind,
-  requestKind,
-} from './handshake.ts';
+import { HEAD_BYTES_MAX } from './handshake.ts';
 import { CLOSE_WAIT_MS } from './patience.ts';
 import { WsConnection } from './ws-connection.ts';
+import { answerRaw, inspect, internal, WsRequests } from './ws-http.ts';
 
 /** As long as the core of uWebSockets.js waits for a request's head. */
 const HEAD_TIMEOUT_MS = 10_000;
@@ -55,7 +43,9 @@ async function listen(options: ListenOptions, handlers: BackendHandlers): Promis
   });
   server.maxHeadersCount = 0; // a limit would drop headers, Upgrade among them; their bytes are bounded
   server.on('upgrade', (request, socket, head) => upgrades.take(request, socket, head));
-  server.on('request', (request, response) => serve(request, response, options, handlers));
+  const requests = new WsRequests(options, handlers);
+  server.on('request', (request, response) => requests.take(request, response));
+  server.on('checkContinue', (request, response) => requests.take(request, response, true));
   await bind(server, options);
   const { address, port } = server.address() as { address: string; port: number };
   return listening(server, upgrades, address, port);
@@ -199,102 +189,4 @@ class Upgrades {
   terminate(): void {
     for (const socket of this.#raw) socket.destroy();
   }
-}
-
-const internal = refusal(
-  new MillraceError('MILLRACE_INTERNAL', { reason: 'the request could not be handled' }),
-);
-
-function inspect(request: IncomingMessage): { head: RequestHead; kind: RequestKind } {
-  const headers = new HeaderList();
-  const raw = request.rawHeaders;
-  for (let i = 0; i < raw.length; i += 2) headers.add(raw[i], raw[i + 1]);
-  const [path = '', ...query] = (request.url ?? '').split('?');
-  const head: RequestHead = {
-    method: request.method ?? '',
-    path,
-    query: query.join('?'),
-    header: (name) => headers.get(name),
-    hosts: headers.hosts,
-    address: addressText(request.socket.remoteAddress ?? ''),
-  };
-  const kind = requestKind(head, headers);
-  const least = kind === 'upgrade' ? 1 : 0;
-  const known = request.httpVersionMajor === 1 && request.httpVersionMinor >= least;
-  return { head, kind: known || kind instanceof MillraceError ? kind : oldHttp };
-}
-
-/** An answer where node:http has already let go of the socket. Ends it. */
-function answerRaw(socket: Duplex, reply: HttpReply): void {
-  if (socket.destroyed || socket.writableEnded) return;
-  const body = Buffer.from(reply.body);
-  const lines = [`HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? 'Status'}`];
-  for (const [name, value] of Object.entries(reply.headers))
-    if (!framing.has(name.toLowerCase())) lines.push(`${name}: ${value}`);
-  lines.push('Connection: close', `Content-Length: ${body.length}`, '', '');
-  socket.end(Buffer.concat([Buffer.from(lines.join('\r\n'), 'latin1'), body]));
-  socket.resume(); // what the client still sends is dropped, so that the answer is not
-}
-
-const framing = new Set(['connection', 'content-length', 'transfer-encoding']);
-
-function serve(
-  request: IncomingMessage,
-  response: ServerResponse,
-  options: ListenOptions,
-  handlers: BackendHandlers,
-): void {
-  const failed = (error: unknown) => {
-    handlers.fault(error, 'http');
-    answer(response, internal);
-  };
-  const { head, kind } = inspect(request);
-  if (kind !== 'http') {
-    // A whole handshake never comes here: node:http would have called it an upgrade.
-    const error = kind === 'upgrade' ? notUpgraded : kind;
-    return answer(response, refusal(error));
-  }
-  collect(request, response, options.bodyBytesMax, (body) => {
-    try {
-      const reply = handlers.http(head, body);
-      if (reply instanceof Promise)
-        reply.then((settled) => answer(response, settled)).catch(failed);
-      else answer(response, reply);
-    } catch (error) {
-      failed(error);
-    }
-  });
-}
-
-const oldHttp = new MillraceError('MILLRACE_HANDSHAKE_INVALID', { reason: 'HTTP/1.1 is required' });
-const notUpgraded = new MillraceError('MILLRACE_UPGRADE_REQUIRED', {});
-
-function collect(
-  request: IncomingMessage,
-  response: ServerResponse,
-  max: number,
-  done: (body: Uint8Array) => void,
-): void {
-  const refuse = () =>
-    answer(response, refusal(new MillraceError('MILLRACE_MESSAGE_TOO_LARGE', { max })));
-  if (Number(request.headers['content-length'] ?? 0) > max) return refuse();
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  request.on('error', () => response.destroy());
-  request.on('data', (chunk: Buffer) => {
-    const before = bytes;
-    bytes += chunk.length;
-    if (bytes <= max) chunks.push(chunk);
-    else if (before <= max) refuse();
-  });
-  request.on('end', () => {
-    if (bytes <= max) done(Buffer.concat(chunks));
-  });
-}
-
-function answer(response: ServerResponse, reply: HttpReply): void {
-  if (response.headersSent || response.destroyed) return;
-  const body = Buffer.from(reply.body);
-  response.writeHead(reply.status, { ...reply.headers, 'content-length': body.length });
-  response.end(body);
 }

@@ -95,6 +95,7 @@ export async function serve(
       log.closes.push({ connection, code, reason });
       handlers.close?.(connection, code, reason);
     },
+    ...(handlers.stream ? { stream: handlers.stream } : {}),
     http: handlers.http ?? (() => ({ status: 200, headers: {}, body: 'plain' })),
     fault: (error, where) => log.faults.push({ error, where }),
   };

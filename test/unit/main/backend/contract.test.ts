@@ -9,8 +9,9 @@ import { http } from './suites/http.ts';
 import { listening } from './suites/listening.ts';
 import { messages } from './suites/messages.ts';
 import { sending } from './suites/sending.ts';
+import { streams } from './suites/streams.ts';
 
-const suites = { sending, messages, closing, faults, handshakes, http, listening, floods };
+const suites = { sending, messages, closing, faults, handshakes, http, streams, listening, floods };
 
 for (const implementation of implementations) {
   const { missing } = implementation;
