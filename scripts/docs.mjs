@@ -63,8 +63,8 @@ function options() {
   return page(
     'Options',
     'A flag wins over the environment, the environment over the file, the file over what an embedder wrote in code, and that over the default. ' +
-      'The file is YAML or JSON (`--config FILE` or `MILLRACE_CONFIG`). In the environment, lists are separated by commas and `MILLRACE_UPSTREAMS` is JSON. ' +
-      'In a file, a secret may be written as `${NAME}`: the environment variable of that name. Times are in milliseconds, sizes in bytes. ' +
+      'The file is YAML, TOML or JSON, by the end of its name (`--config FILE` or `MILLRACE_CONFIG`). In the environment, lists are separated by commas and `MILLRACE_UPSTREAMS` is JSON. ' +
+      'A secret may be written as `${NAME}`, the environment variable of that name, or as `${file:PATH}`, the text of that file (from the folder of the configuration). Times are in milliseconds, sizes in bytes. ' +
       '`millrace check-config` prints what is in force and where each value came from.',
     ...sections,
   );

@@ -5,7 +5,7 @@ import { addFlags, flagsOf } from './flags.ts';
 
 /** Adds `--config` and a flag for every option. */
 export function configured(command: Command): Command {
-  command.option('-c, --config <file>', 'YAML or JSON file (MILLRACE_CONFIG)');
+  command.option('-c, --config <file>', 'YAML, TOML or JSON file (MILLRACE_CONFIG)');
   addFlags(command);
   return command;
 }

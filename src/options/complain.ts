@@ -1,7 +1,9 @@
 /** Problems of options as sentences: path, expected, got, nearest known key, where it was said. */
-import { explain, isSecret } from './explain.ts';
+import { explain, isSecret, type OptionRow } from './explain.ts';
+import { hintFor } from './hints.ts';
 import { nearest } from './nearest.ts';
-import { dotted, isTree, type Path, type Problem } from './paths.ts';
+import type { Origins } from './origins.ts';
+import { dotted, isTree, type Part, type Path, type Place, type Problem } from './paths.ts';
 
 /** What we read of zod's issues. */
 export interface Issue {
@@ -13,38 +15,85 @@ export interface Issue {
   readonly errors?: readonly (readonly Issue[])[];
 }
 
-/** One line per problem, in the order of their discovery, one per path. */
-export function complaints(
-  issues: readonly Issue[],
-  problems: readonly Problem[],
-  said: unknown,
-  origins: ReadonlyMap<string, string>,
-): string[] {
-  const lines = new Map<string, string>();
-  const add = (key: string, line: string) => {
-    if (!lines.has(key)) lines.set(key, line);
+/** One thing that is wrong. */
+export interface Complaint {
+  readonly path: string;
+  /** The whole sentence, without its origin. */
+  readonly text: string;
+  /** What a value here must be. */
+  readonly expected?: string;
+  /** What was there, without secrets. */
+  readonly got?: string;
+  /** The key that was most likely meant. */
+  readonly meant?: string;
+  /** For a person: `flag --port`, `file a.yaml:3:9`. */
+  readonly origin?: string;
+  readonly place?: Place;
+}
+
+/** A complaint as one line. */
+export const lineOf = ({ text, origin }: Complaint) => (origin ? `${text} (${origin})` : text);
+
+export interface Findings {
+  readonly issues: readonly Issue[];
+  readonly problems: readonly Problem[];
+  /** What the user said, before secrets were filled in. */
+  readonly said: unknown;
+  readonly origins: Origins;
+}
+
+/** In the order of their discovery, one per path. */
+export function complaints({ issues, problems, said, origins }: Findings): Complaint[] {
+  const found = new Map<string, Complaint>();
+  const add = (complaint: Complaint) => {
+    if (!found.has(complaint.path)) found.set(complaint.path, complaint);
+  };
+  const where = (path: Path, part: Part) => {
+    const layer = origins.layerOf(path);
+    const origin = layer?.origin(path, part) ?? '';
+    const place = layer?.place?.(path, part);
+    return { ...(origin ? { origin } : {}), ...(place ? { place } : {}) };
   };
   for (const problem of problems) {
-    const path = dotted(problem.path);
-    const origin = problem.origin ?? originOf(path, origins);
-    const got = 'got' in problem ? `, got ${shown(problem.got, problem.path)}` : '';
-    add(path, `${path}${path && ' '}${problem.text}${got}${origin && ` (${origin})`}`);
+    const { path, text, origin, place } = problem;
+    const got = 'got' in problem ? shown(problem.got, path) : undefined;
+    const known =
+      origin === undefined ? where(path, 'value') : { origin, ...(place ? { place } : {}) };
+    const sentence = `${dotted(path)}${path.length > 0 ? ' ' : ''}${text}${got === undefined ? '' : `, got ${got}`}`;
+    add({ path: dotted(path), text: sentence, ...(got === undefined ? {} : { got }), ...known });
   }
   for (const issue of issues.flatMap((each) => alternatives(each, said))) {
     const path = issue.path as Path;
-    for (const key of issue.keys ?? []) {
-      const full = dotted([...path, key]);
-      const origin = originOf(full, origins);
-      add(full, `${full} is not an option${hint(path, key)}${origin && ` (${origin})`}`);
-    }
+    for (const key of issue.keys ?? []) add(unknownKey(path, key, where([...path, key], 'key')));
     if (issue.code === 'unrecognized_keys') continue;
-    const full = dotted(path);
-    const origin = originOf(full, origins);
-    const value = valueAt(said, path);
-    const got = value === undefined ? 'nothing' : shown(value, path);
-    add(full, `${full} must be ${expected(issue)}, got ${got}${origin && ` (${origin})`}`);
+    add({ ...wrongValue(issue, valueAt(said, path)), ...where(path, 'value') });
   }
-  return [...lines.values()];
+  return [...found.values()];
+}
+
+function unknownKey(group: Path, key: string, where: object): Complaint {
+  const path = dotted([...group, key]);
+  const meant = meantBy(group, key);
+  const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+  return {
+    path,
+    text: `${path} is not an option${hint}`,
+    ...(meant === undefined ? {} : { meant }),
+    ...where,
+  };
+}
+
+function wrongValue(issue: Issue, value: unknown): Complaint {
+  const path = dotted(issue.path);
+  const { row, expected } = expectation(issue);
+  const got = value === undefined ? 'nothing' : shown(value, issue.path);
+  const hint = row && !row.secret ? hintFor(row, value) : undefined;
+  return {
+    path,
+    text: `${path} must be ${expected}, got ${got}${hint === undefined ? '' : `; ${hint}`}`,
+    expected,
+    got,
+  };
 }
 
 /** Where a text or a group may stand and a group does: what is wrong inside it. */
@@ -59,17 +108,17 @@ function alternatives(issue: Issue, said: unknown): Issue[] {
 /** `upstreams[3].url` as the row's `upstreams[].url`. */
 const rowPath = (path: readonly PropertyKey[]) => dotted(path).replaceAll(/\[\d+\]/g, '[]');
 
-function expected(issue: Issue): string {
-  // Only refinements of the schema carry a text of ours.
-  if (issue.code === 'custom') return issue.message;
+function expectation(issue: Issue): { row?: OptionRow; expected: string } {
   const wanted = rowPath(issue.path);
   const row = explain().find(({ path }) => path === wanted);
-  if (row) return row.expected;
+  // Only refinements of the schema carry a text of ours.
+  if (issue.code === 'custom') return { expected: issue.message };
+  if (row) return { row, expected: row.expected };
   const list = explain().find(({ path }) => wanted === `${path}[]`);
-  return list?.itemExpected ?? 'a group of options';
+  return { expected: list?.itemExpected ?? 'a group of options' };
 }
 
-function hint(path: Path, key: string): string {
+function meantBy(path: Path, key: string): string | undefined {
   const group = rowPath(path);
   const prefix = group === '' ? '' : `${group}.`;
   const siblings = new Set<string>();
@@ -79,20 +128,8 @@ function hint(path: Path, key: string): string {
     }
   }
   const meant = nearest(key, [...siblings]);
-  if (meant !== undefined) return `; did you mean ${dotted([...path, meant])}?`;
-  const elsewhere = explain().find((row) => row.path.split('.').at(-1) === key);
-  return elsewhere ? `; did you mean ${elsewhere.path}?` : '';
-}
-
-/** A group that was said as a whole has its origin at itself; a missing value at its neighbours. */
-function originOf(path: string, origins: ReadonlyMap<string, string>): string {
-  const own = origins.get(path);
-  if (own !== undefined) return own;
-  for (const [known, origin] of origins) {
-    if (known.startsWith(`${path}.`) || known.startsWith(`${path}[`)) return origin;
-  }
-  const parent = path.replace(/(\.[^.[]*|\[\d+\])$/, '');
-  return parent === path ? '' : originOf(parent, origins);
+  if (meant !== undefined) return dotted([...path, meant]);
+  return explain().find((row) => row.path.split('.').at(-1) === key)?.path;
 }
 
 function valueAt(said: unknown, path: Path): unknown {
@@ -108,11 +145,10 @@ const SHOWN_CHARACTERS_MAX = 60;
 
 /** A value in a message: short, on one line, without secrets. */
 function shown(value: unknown, path: readonly PropertyKey[]): string {
+  if (value === null || value === undefined) return 'nothing';
   if (holdsSecret(path)) return `${kindOf(value)} (hidden)`;
   if (typeof value === 'string') return JSON.stringify(shorten(withoutPassword(value)));
-  if (typeof value === 'number' || typeof value === 'boolean' || value === null) {
-    return String(value);
-  }
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   return kindOf(value);
 }
 
@@ -125,9 +161,9 @@ function holdsSecret(path: readonly PropertyKey[]): boolean {
 
 function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
+  if (value instanceof Date) return 'a date';
   if (isTree(value)) return 'a group of options';
-  if (typeof value === 'string') return 'a text';
-  return value === undefined || value === null ? 'nothing' : `a ${typeof value}`;
+  return typeof value === 'string' ? 'a text' : `a ${typeof value}`;
 }
 
 const withoutPassword = (text: string) => text.replaceAll(/\/\/[^/@\s]*@/g, '//…@');

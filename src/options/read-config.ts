@@ -1,69 +1,106 @@
-/** A configuration file (YAML; JSON is YAML) as a layer that knows the line of every value. */
-import { readFileSync, statSync } from 'node:fs';
-import { LineCounter, parseDocument } from 'yaml';
+/** A configuration file (YAML, TOML or JSON, by its name) as a layer that knows the line and column of every key and value. */
+import { dirname, extname } from 'node:path';
 import { MillraceError } from '../errors.ts';
-import { isTree, type Layer, type Path, type Tree } from './paths.ts';
+import { explain } from './explain.ts';
+import { parseJson } from './files/json.ts';
+import { offsetOf, type Parsed, type Parser, placeOf } from './files/parsed.ts';
+import { parseToml } from './files/toml.ts';
+import { parseYaml } from './files/yaml.ts';
+import {
+  dotted,
+  isTree,
+  type Layer,
+  type Part,
+  type Path,
+  type Problem,
+  type Tree,
+} from './paths.ts';
+import { readBounded, textOf } from './read-bounded.ts';
 
 /** More than any configuration needs; a larger file is a wrong file. */
 const CONFIG_BYTES_MAX = 1024 * 1024;
 
-/** @throws MILLRACE_CONFIG_UNREADABLE, with line and column where they are known, never with the text of a line. */
-export function readConfig(file: string): Layer {
-  const lines = new LineCounter();
-  const document = parseDocument(text(file), { lineCounter: lines, prettyErrors: false });
-  const [first] = document.errors;
-  if (first) {
-    const { line, col } = lines.linePos(first.pos[0]);
-    throw unreadable(file, `line ${line}, column ${col}: ${words(first.message)}`);
+const parsers: Readonly<Partial<Record<string, Parser>>> = {
+  '.yaml': parseYaml,
+  '.yml': parseYaml,
+  '.toml': parseToml,
+  '.json': parseJson,
+};
+
+/** Keys that stand twice become problems; the layer keeps one of the values. @throws MILLRACE_CONFIG_UNREADABLE, never with the text of a line. */
+export function readConfig(file: string, problems: Problem[]): Layer {
+  const parser = parsers[extname(file).toLowerCase()];
+  const text = textIn(file);
+  const parsed = (parser ?? parseYaml)(text);
+  const at = (offset: number) => ({ file, ...placeOf(text, offset) });
+  if ('offset' in parsed) {
+    const { line, column } = at(parsed.offset);
+    // Whoever named the file otherwise may have meant another language.
+    const guess = parser
+      ? ''
+      : ' (read as YAML: its name ends in none of .yaml, .yml, .toml, .json)';
+    throw unreadable(`${file}:${line}:${column}`, `${parsed.text}${guess}`);
   }
-  const tree = plain(file, () => document.toJS({ maxAliasCount: 100 }) as unknown);
-  const at = (path: Path): number | undefined => {
-    const node = document.getIn(path, true) as { range?: readonly number[] } | undefined;
-    return node?.range ? lines.linePos(node.range[0]).line : undefined;
-  };
+  for (const { path, offset, first } of parsed.twice) {
+    const place = at(offset);
+    const origin = `file ${file}:${place.line}:${place.column}`;
+    problems.push({ path, text: `stands twice, first in line ${at(first).line}`, origin, place });
+  }
+  const place = (path: Path, part: Part = 'value') => at(offsetOf(parsed.root, path, part));
   return {
-    tree,
-    origin(path) {
-      const line = at(path);
-      return line === undefined ? `file ${file}` : `file ${file}:${line}`;
+    tree: treeOf(file, parsed, problems, at),
+    folder: dirname(file),
+    place,
+    origin(path, part) {
+      const { line, column } = place(path, part);
+      return `file ${file}:${line}:${column}`;
     },
   };
 }
 
-function text(file: string): string {
+function textIn(file: string): string {
   try {
-    if (statSync(file).size > CONFIG_BYTES_MAX) {
-      throw new Error(`it has more than ${CONFIG_BYTES_MAX} bytes`);
-    }
-    return readFileSync(file, 'utf8');
+    return textOf(readBounded(file, CONFIG_BYTES_MAX).bytes);
   } catch (error) {
-    throw unreadable(file, reasonOf(error), error);
+    throw unreadable(file, (error as Error).message, error);
   }
 }
 
-function plain(file: string, convert: () => unknown): Tree {
-  let value: unknown;
-  try {
-    value = convert();
-  } catch (error) {
-    throw unreadable(file, words((error as Error).message), error);
-  }
+type At = (offset: number) => { file: string; line: number; column: number };
+
+function treeOf(file: string, { value, root }: Parsed, problems: Problem[], at: At): Tree {
   // An empty file says nothing.
-  if (value === null || value === undefined) return {};
-  if (!isTree(value)) throw unreadable(file, 'it must hold a mapping of options');
-  return value;
+  if (value === undefined) return {};
+  if (!isTree(value)) {
+    throw unreadable(
+      file,
+      'it must hold options by name, such as "server:" and, indented below, "port: 8080"',
+    );
+  }
+  const tree = withoutEmptyGroups(value, []);
+  if (!Object.hasOwn(tree, '$schema')) return tree;
+  // For editors: which schema completes and checks the file.
+  const { $schema, ...rest } = tree;
+  if (typeof $schema !== 'string') {
+    const place = at(offsetOf(root, ['$schema'], 'value'));
+    const origin = `file ${file}:${place.line}:${place.column}`;
+    problems.push({ path: ['$schema'], text: 'must be a text', got: $schema, origin, place });
+  }
+  return rest;
 }
 
-/** The parser's sentence without what it quotes after a colon: that may be a part of a key. */
-const words = (message: string) => message.split(':')[0];
-
-function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EACCES') return 'it may not be read';
-  if (code === 'EISDIR') return 'it is a folder';
-  return message;
+/** A group whose every line is commented out is nothing (null) in YAML: it says nothing. */
+function withoutEmptyGroups(tree: Tree, path: Path): Tree {
+  const kept = Object.create(null) as Tree;
+  for (const [key, value] of Object.entries(tree)) {
+    const below = [...path, key];
+    if (value === null && isGroup(dotted(below))) continue;
+    kept[key] = isTree(value) ? withoutEmptyGroups(value, below) : value;
+  }
+  return kept;
 }
+
+const isGroup = (path: string) => explain().some((row) => row.path.startsWith(`${path}.`));
 
 function unreadable(file: string, reason: string, cause?: unknown): MillraceError {
   return new MillraceError('MILLRACE_CONFIG_UNREADABLE', { file, reason }, { cause });

@@ -3,27 +3,38 @@
  * is reported at once, with path, expected, got, nearest known key and where it was said. Secrets never appear in a message.
  */
 import { MillraceError } from '../errors.ts';
-import { complaints } from './complain.ts';
-import { isSecret } from './explain.ts';
+import { type Complaint, complaints, lineOf } from './complain.ts';
+import { crossChecks } from './cross-checks.ts';
 import { type Env, environmentLayer, flagLayer } from './named.ts';
-import { dotted, isTree, type Layer, leaves, type Path, type Problem, type Tree } from './paths.ts';
+import { Origins } from './origins.ts';
+import { dotted, isTree, type Layer, leaves, type Problem, type Tree } from './paths.ts';
 import { readConfig } from './read-config.ts';
 import { type Options, schema, type UserOptions } from './schema.ts';
+import { fillSecrets } from './secrets.ts';
 
 export interface Sources {
   /** By option path, as typed on the command line: `{ 'server.port': '8080' }`. */
   readonly flags?: Readonly<Record<string, unknown>>;
   /** `process.env` or a part of it. */
   readonly env?: Env;
-  /** Path of a YAML or JSON file. */
+  /** Path of a YAML, TOML or JSON file. */
   readonly file?: string;
   readonly code?: UserOptions;
 }
 
 export interface Resolved {
   readonly options: Options;
-  /** Where each option came from: `flag --port`, `environment MILLRACE_SERVER_PORT`, `file a.yaml:3`, `code`, `default`. */
+  /** Where each option came from: `flag --port`, `environment MILLRACE_SERVER_PORT`, `file a.yaml:3:9`, `code`, `default`. */
   readonly origins: ReadonlyMap<string, string>;
+  /** What is allowed and most likely not meant. */
+  readonly warnings: readonly Complaint[];
+}
+
+/** `resolved` is absent when there are problems. */
+export interface Inspection {
+  readonly resolved?: Resolved;
+  readonly problems: readonly Complaint[];
+  readonly warnings: readonly Complaint[];
 }
 
 /**
@@ -32,24 +43,40 @@ export interface Resolved {
  * @throws MILLRACE_OPTION_INVALID with every problem; MILLRACE_CONFIG_UNREADABLE when the file cannot be read or parsed.
  */
 export function resolveOptions(sources: Sources = {}): Resolved {
+  const { resolved, problems } = inspectOptions(sources);
+  if (resolved) return resolved;
+  const lines = problems.map(lineOf).join('\n');
+  throw new MillraceError('MILLRACE_OPTION_INVALID', { problems: lines });
+}
+
+/** Resolves all options, or says everything that is wrong with them. @throws MILLRACE_CONFIG_UNREADABLE */
+export function inspectOptions(sources: Sources): Inspection {
   const problems: Problem[] = [];
-  const origins = new Map<string, string>();
+  const warned: Problem[] = [];
+  const origins = new Origins();
   const merged = emptyTree();
   for (const layer of layers(sources, problems)) {
     merge(merged, layer.tree);
-    note(origins, layer);
+    origins.note(layer);
   }
-  const filled = fillSecrets(merged, [], sources.env ?? {}, problems) as Tree;
+  const filled = fillSecrets(merged, [], {
+    env: sources.env ?? {},
+    folderOf: (path) => origins.layerOf(path)?.folder ?? '.',
+    problems,
+    warnings: warned,
+  });
   const result = schema.safeParse(filled);
   if (result.success) problems.push(...crossChecks(result.data));
-  const lines = complaints(result.error?.issues ?? [], problems, merged, origins);
-  if (lines.length > 0 || !result.success) {
-    throw new MillraceError('MILLRACE_OPTION_INVALID', { problems: lines.join('\n') });
-  }
-  for (const { path } of leaves(result.data)) {
-    if (!origins.has(dotted(path))) origins.set(dotted(path), 'default');
-  }
-  return { options: freeze(result.data), origins };
+  const issues = result.error?.issues ?? [];
+  const wrong = complaints({ issues, problems, said: merged, origins });
+  const warnings = complaints({ issues: [], problems: warned, said: merged, origins });
+  if (wrong.length > 0 || !result.success) return { problems: wrong, warnings };
+  const options = freeze(result.data);
+  return {
+    resolved: { options, origins: texts(options, origins), warnings },
+    problems: [],
+    warnings,
+  };
 }
 
 /** Weakest first. */
@@ -59,7 +86,7 @@ function layers(sources: Sources, problems: Problem[]): Layer[] {
   else if (sources.code !== undefined) {
     problems.push({ path: [], text: 'the options must be an object', got: sources.code });
   }
-  if (sources.file !== undefined) list.push(readConfig(sources.file));
+  if (sources.file !== undefined) list.push(readConfig(sources.file, problems));
   if (sources.env) list.push(environmentLayer(sources.env, problems));
   if (sources.flags) list.push(flagLayer(sources.flags));
   return list;
@@ -81,85 +108,12 @@ function merge(into: Tree, from: Tree): void {
   }
 }
 
-function note(origins: Map<string, string>, layer: Layer): void {
-  const said = leaves(layer.tree);
-  for (const { path } of said) {
-    const list = path.findIndex((key) => typeof key === 'number');
-    const whole = dotted(list < 0 ? path : path.slice(0, list));
-    for (const known of origins.keys()) {
-      if (known === whole || known.startsWith(`${whole}[`)) origins.delete(known);
-    }
-  }
-  for (const { path } of said) origins.set(dotted(path), layer.origin(path));
-}
-
-/** In a secret, the whole text `${NAME}` stands for the environment variable NAME. */
-function fillSecrets(value: unknown, path: Path, env: Env, problems: Problem[]): unknown {
-  if (Array.isArray(value)) {
-    return value.map((below, index) => fillSecrets(below, [...path, index], env, problems));
-  }
-  if (isTree(value)) {
-    const copy = emptyTree();
-    for (const [key, below] of Object.entries(value)) {
-      copy[key] = fillSecrets(below, [...path, key], env, problems);
-    }
-    return copy;
-  }
-  if (typeof value !== 'string' || !isSecret(path)) return value;
-  const name = /^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$/.exec(value)?.[1];
-  if (name === undefined) return value;
-  const secret = env[name];
-  if (secret) return secret;
-  problems.push({ path, text: `names the environment variable ${name}, which is not set` });
-  return value;
-}
-
-/** Pairs of which the first must be more than the second, or it strikes before the other had its chance. */
-const ordered = [
-  // Otherwise a silent client is closed before it was ever asked.
-  ['server', 'idleTimeoutMs', 'pingIntervalMs'],
-  // Otherwise a healthy thread is replaced between two signs of life.
-  ['threads', 'hungAfterMs', 'heartbeatMs'],
-] as const;
-
-/** What must hold between options. */
-function crossChecks(options: Options): Problem[] {
-  const problems: Problem[] = [...duplicates(options)];
-  for (const [index, { url }] of options.upstreams.entries()) {
-    const { username, password } = new URL(url);
-    if (username === '' && password === '') continue;
-    // The URL stands in logs and in the status; a key does not.
-    const text = 'must not hold a user or password; use apiKey';
-    problems.push({ path: ['upstreams', index, 'url'], text });
-  }
-  for (const [group, more, less] of ordered) {
-    const values: Readonly<Record<string, unknown>> = options[group];
-    const [got, least] = [Number(values[more]), Number(values[less])];
-    if (got > least) continue;
-    const text = `must be more than ${group}.${less} (${least})`;
-    problems.push({ path: [group, more], text, got });
-  }
-  return problems;
-}
-
-/** Names and paths that are there twice. */
-function duplicates(options: Options): Problem[] {
-  const names = options.upstreams.map(({ name }, index) => [['upstreams', index, 'name'], name]);
-  const keys = options.keys.flatMap((key, index) =>
-    typeof key === 'string' ? [] : [[['keys', index, 'name'], key.name]],
-  );
-  const secrets = options.keys.map((key, index) =>
-    typeof key === 'string' ? [['keys', index], key] : [['keys', index, 'key'], key.key],
-  );
-  const paths = Object.entries(options.paths).map(([key, path]) => [['paths', key], path]);
-  return [names, keys, secrets, paths].flatMap((group) => {
-    const first = new Map<string, Path>();
-    return (group as [Path, string][]).flatMap(([path, got]) => {
-      const taken = first.get(got);
-      if (taken === undefined) first.set(got, path);
-      return taken === undefined ? [] : [{ path, text: `must differ from ${dotted(taken)}`, got }];
-    });
+function texts(options: Options, origins: Origins): ReadonlyMap<string, string> {
+  const all = leaves(options).map(({ path }) => {
+    const layer = origins.saidBy(path);
+    return [dotted(path), layer?.origin(path, 'value') ?? 'default'] as const;
   });
+  return new Map(all);
 }
 
 function freeze<T>(value: T): T {

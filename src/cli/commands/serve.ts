@@ -1,6 +1,7 @@
 /** `millrace serve`: the gateway. */
 import type { Command } from 'commander';
 import { createLog } from '../../observe/log.ts';
+import { lineOf } from '../../options/complain.ts';
 import type { CommandSpec } from '../commands.ts';
 import { complain } from '../complain.ts';
 import { configured, resolveCommand } from '../configured.ts';
@@ -23,8 +24,9 @@ export const serveCommand: CommandSpec = {
 };
 
 async function run(command: Command): Promise<number> {
-  const { options } = resolveCommand(command);
+  const { options, warnings } = resolveCommand(command);
   const log = createLog(options.log);
+  for (const warning of warnings) log.warn({ event: 'option-warning' }, lineOf(warning));
   if (options.upstreams.length === 0 && !options.demo.enabled) {
     log.warn(
       { event: 'no-upstreams' },

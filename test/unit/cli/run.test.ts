@@ -107,8 +107,8 @@ test('check-config prints what is in force with its origin, and hides secrets', 
   assert.ok(lines.includes('server.port = 9  # environment MILLRACE_SERVER_PORT'));
   assert.ok(lines.includes('server.page = true  # flag --page'));
   assert.ok(lines.includes('server.host = "127.0.0.1"  # default'));
-  assert.ok(lines.includes(`keys = (hidden)  # file ${file}:1`));
-  assert.ok(lines.includes(`upstreams[0].apiKey = (hidden)  # file ${file}:5`));
+  assert.ok(lines.includes(`keys = (hidden)  # file ${file}:1:7`));
+  assert.ok(lines.includes(`upstreams[0].apiKey = (hidden)  # file ${file}:5:13`));
   assert.ok(!out.includes('top-secret'));
 });
 
