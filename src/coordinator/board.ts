@@ -30,7 +30,6 @@ export class Board {
       if (!isNew) continue;
       this.#table.set(index, UpstreamWord.health, Health.unknown);
       this.#table.set(index, UpstreamWord.drained, 0);
-      this.#table.set(index, UpstreamWord.circuit, 0);
       // Last: workers choose among rows that are present.
       this.#table.set(index, UpstreamWord.present, 1);
     }
@@ -41,11 +40,8 @@ export class Board {
     return this.#table.get(index, UpstreamWord.health);
   }
 
-  /** What the last probe said. A good one also ends the passive exclusion after failures in a row. */
-  probed(index: number, health: number, good: boolean): void {
-    if (good && this.#table.get(index, UpstreamWord.failuresInRow) !== 0) {
-      this.#table.set(index, UpstreamWord.failuresInRow, 0);
-    }
+  /** What the last probe said. It says nothing about circuits: a server may answer probes and fail answers. */
+  probed(index: number, health: number): void {
     if (this.health(index) === health) return;
     this.#table.set(index, UpstreamWord.health, health);
     this.#table.bump();

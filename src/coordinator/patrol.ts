@@ -67,7 +67,7 @@ export class Patrol {
     if (this.#stopped) return;
     const verdict = this.#verdicts[index];
     const changed = verdict.probed(good);
-    board.probed(index, verdict.health, good);
+    board.probed(index, verdict.health);
     if (changed) {
       const healthy = verdict.health === Health.good;
       this.#parts.publish({ fact: 'upstream-health', upstream: upstream.name, healthy, reason });

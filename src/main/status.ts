@@ -1,8 +1,9 @@
 /** What the engine says about itself: readiness with its reason, and the state an operator asks for first. */
 import { readFileSync } from 'node:fs';
 import type { UpstreamTable } from '../memory/contract.ts';
-import { UpstreamWord } from '../memory/layout.ts';
+import { CIRCUITS_PER_UPSTREAM, UpstreamWord } from '../memory/layout.ts';
 import type { Options } from '../options/schema.ts';
+import { Circuit, circuitState } from '../policy/circuit.ts';
 import type { Coordination } from './coordination.ts';
 import type { Crew } from './crew.ts';
 import type { Requests } from './requests.ts';
@@ -62,7 +63,7 @@ function upstreams({ options, table }: Watched) {
     url,
     models,
     health: healthWords[table.get(at, UpstreamWord.health)],
-    circuit: circuitWords[table.get(at, UpstreamWord.circuit)],
+    circuits: circuitsOf(table, at, models),
     drained: table.get(at, UpstreamWord.drained) === 1,
     weight: table.get(at, UpstreamWord.weight),
     capacity: table.get(at, UpstreamWord.capacity),
@@ -75,3 +76,13 @@ const version = (
     version: string;
   }
 ).version;
+
+/** Those that are not closed, by model; a model no configuration names is shown by its circuit's number. */
+function circuitsOf(table: UpstreamTable, upstream: number, models: readonly string[]) {
+  const states: Record<string, string> = {};
+  for (let cell = 0; cell < CIRCUITS_PER_UPSTREAM; cell++) {
+    const state = circuitState(table.circuit(upstream, cell));
+    if (state !== Circuit.closed) states[models[cell] ?? `#${cell}`] = circuitWords[state];
+  }
+  return states;
+}

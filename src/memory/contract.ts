@@ -147,25 +147,39 @@ export interface UpstreamTable {
   /** Plain read of a word of an upstream's row (`UpstreamWord`). */
   get(upstream: number, word: number): number;
   set(upstream: number, word: number, value: number): void;
-  /** anyone: swaps a word of an upstream's row (circuit, permits) if it still is `expected`. */
+  /** anyone: swaps a word of an upstream's row if it still is `expected`. */
   compareAndSet(upstream: number, word: number, expected: number, value: number): boolean;
-  /** anyone: adds to a word of an upstream's row (failuresInRow). Returns the new value. */
+  /** anyone: adds to a word of an upstream's row. Returns the new value. */
   add(upstream: number, word: number, n: number): number;
-  /** Next value of the shared round-robin cursor. */
-  turn(): number;
+  /** anyone: the circuit of an upstream for a model's number there. The same object each time. */
+  circuit(upstream: number, model: number): CircuitCell;
+  /** main: the row belongs to another upstream from here on; no stream of the former one runs. */
+  clearCircuits(upstream: number): void;
   /** Streams running at an upstream, over all workers. */
   inFlight(upstream: number): number;
   weight(upstream: number): number;
   /** worker: a stream starts / ends at an upstream. */
   acquire(upstream: number, worker: number): void;
+  /** worker: the same, unless as many streams run as the upstream has capacity for. Exact over all threads. */
+  tryAcquire(upstream: number, worker: number): boolean;
   release(upstream: number, worker: number, succeeded: boolean): void;
   /** Reads a word of the (upstream, worker) row (`ShareWord`). */
   share(upstream: number, worker: number, word: number): number;
-  /** worker: writes a word of its own row (firstTokenUs). */
+  /** worker: writes a word of its own row (firstTokenUs, firstTokenAt). */
   setShare(upstream: number, worker: number, word: number, value: number): void;
   /** worker: a new incarnation takes its rows. coordinator/main: a dead worker's rows are zeroed once, if still of that generation. */
   claim(worker: number, generation: number): void;
   reclaim(worker: number, generation: number): boolean;
+}
+
+/** The shared words of one circuit. */
+export interface CircuitCell {
+  load(word: number): number;
+  store(word: number, value: number): void;
+  /** Swaps the word if it still is `expected`. */
+  compareAndSet(word: number, expected: number, value: number): boolean;
+  /** Returns the new value. */
+  add(word: number, n: number): number;
 }
 
 /** Counts of one thread: plain numbers in its own block, read by main at scrape. */

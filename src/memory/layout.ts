@@ -125,16 +125,10 @@ export const UpstreamWord = {
   weight: 3,
   /** Most streams at once over all workers. */
   capacity: 4,
-  /** Circuit: 0 closed, 1 open, 2 half-open. Workers may trip it by compare-and-swap. */
-  circuit: 5,
-  /** Probes a half-open circuit still admits; taken by compare-and-swap. */
-  permits: 6,
   /** Shared-clock milliseconds (32 bit, free-running) until which it is left alone. */
-  cooldownUntil: 7,
-  /** Consecutive failures over all workers; workers add, a success stores 0. */
-  failuresInRow: 8,
+  cooldownUntil: 5,
   /** Generation of the configuration this row was written for. */
-  epoch: 9,
+  epoch: 6,
 } as const;
 export const UPSTREAM_ROW_WORDS = 16;
 
@@ -145,11 +139,12 @@ export const ShareWord = {
   /** Streams running now. */
   inFlight: 1,
   /** Free-running outcomes. */
-  started: 2,
-  succeeded: 3,
-  failed: 4,
+  succeeded: 2,
+  failed: 3,
   /** Peak-EWMA of time to first token, microseconds. */
-  firstTokenUs: 5,
+  firstTokenUs: 4,
+  /** When it was observed last, on the wrapping clock in milliseconds. */
+  firstTokenAt: 5,
 } as const;
 export const SHARE_ROW_WORDS = 8;
 
@@ -157,10 +152,13 @@ export const SHARE_ROW_WORDS = 8;
 export const BoardWord = {
   /** Grows when the coordinator changed anything: readers compare and re-read. */
   epoch: 0,
-  /** Round-robin cursor, taken by atomic addition. */
-  cursor: 1,
   /** Its size; written once, before anyone else sees the table. */
   upstreams: 2,
   workers: 3,
 } as const;
 export const BOARD_HEAD_WORDS = 16;
+
+/** Circuits of one upstream: one per model, shared by those that fall on the same. */
+export const CIRCUITS_PER_UPSTREAM = 32;
+/** Words of one circuit (policy/circuit.ts `CircuitWord`, and two free-running outcomes). */
+export const CIRCUIT_CELL_WORDS = 8;

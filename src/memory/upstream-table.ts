@@ -2,11 +2,12 @@
  * The upstream table (the board): what everyone knows of the upstreams, and who runs how many streams there.
  *
  *     ┌ head (64 B) ────────────────────────────┐
- *     │ epoch │ cursor │ upstreams │ workers    │
- *     ├ one row of 64 B per upstream ───────────┤    written by the coordinator (and main's admin door); circuit, permits and
- *     │ present health drained weight capacity… │    failuresInRow also by workers, by compare-and-swap or addition
+ *     │ epoch │ upstreams │ workers             │
+ *     ├ one row of 64 B per upstream ───────────┤    written by the coordinator (and main's admin door)
+ *     │ present health drained weight capacity… │
  *     ├ one row of 32 B per (worker, upstream) ─┤    written by that worker alone; a worker's rows lie together
  *     │ generation inFlight started succeeded…  │
+ *     ├ circuits, a few per upstream ───────────┤    written by everyone, see circuit-cells.ts
  *     └─────────────────────────────────────────┘
  *
  * Who reads: every thread. Which word orders it: `epoch` — the coordinator writes its words, then adds to `epoch`; who loads a
@@ -17,7 +18,8 @@
  */
 import { must } from '../must.ts';
 import { type AtomicsPort, realAtomics } from './atomics.ts';
-import type { SharedBytes, UpstreamTable } from './contract.ts';
+import { CIRCUIT_WORDS_PER_UPSTREAM, CircuitCells } from './circuit-cells.ts';
+import type { CircuitCell, SharedBytes, UpstreamTable } from './contract.ts';
 import {
   BOARD_HEAD_WORDS,
   BoardWord,
@@ -27,13 +29,16 @@ import {
   UpstreamWord,
 } from './layout.ts';
 
+/** Where the first upstream's row lies. */
+const ROWS_AT = BOARD_HEAD_WORDS;
+
 /** What a dead worker leaves in a row. */
 const shareWords = [
   ShareWord.inFlight,
-  ShareWord.started,
   ShareWord.succeeded,
   ShareWord.failed,
   ShareWord.firstTokenUs,
+  ShareWord.firstTokenAt,
 ] as const;
 
 export function allocateUpstreamTable(upstreams: number, workers: number): SharedBytes {
@@ -53,8 +58,9 @@ export function openUpstreamTable(
 }
 
 function wordsFor(upstreams: number, workers: number): number {
-  const rows = BOARD_HEAD_WORDS + upstreams * UPSTREAM_ROW_WORDS;
-  return rows + upstreams * workers * SHARE_ROW_WORDS;
+  const rows = ROWS_AT + upstreams * UPSTREAM_ROW_WORDS;
+  const shares = upstreams * workers * SHARE_ROW_WORDS;
+  return rows + shares + upstreams * CIRCUIT_WORDS_PER_UPSTREAM;
 }
 
 class Table implements UpstreamTable {
@@ -64,6 +70,7 @@ class Table implements UpstreamTable {
   readonly #shares: number;
   readonly #workerWords: number;
   readonly #atomics: AtomicsPort;
+  readonly #circuits: CircuitCells;
 
   constructor(shared: SharedBytes, atomics: AtomicsPort) {
     const words = new Int32Array(shared);
@@ -71,9 +78,11 @@ class Table implements UpstreamTable {
     this.workersMax = words[BoardWord.workers];
     must(words.length === wordsFor(this.upstreamsMax, this.workersMax), 'no upstream table');
     this.#words = words;
-    this.#shares = BOARD_HEAD_WORDS + this.upstreamsMax * UPSTREAM_ROW_WORDS;
+    this.#shares = ROWS_AT + this.upstreamsMax * UPSTREAM_ROW_WORDS;
     this.#workerWords = this.upstreamsMax * SHARE_ROW_WORDS;
     this.#atomics = atomics;
+    const circuitsAt = this.#shares + this.workersMax * this.#workerWords;
+    this.#circuits = new CircuitCells(words, circuitsAt, this.upstreamsMax, atomics);
   }
 
   epoch(): number {
@@ -102,15 +111,20 @@ class Table implements UpstreamTable {
     return (this.#atomics.add(this.#words, this.#row(upstream) + word, n) + n) | 0;
   }
 
-  turn(): number {
-    return this.#atomics.add(this.#words, BoardWord.cursor, 1) >>> 0;
+  circuit(upstream: number, model: number): CircuitCell {
+    return this.#circuits.cell(upstream, model);
+  }
+
+  clearCircuits(upstream: number): void {
+    this.#circuits.clear(upstream);
   }
 
   inFlight(upstream: number): number {
+    const words = this.#words;
     let sum = 0;
     let at = this.#share(upstream, 0) + ShareWord.inFlight;
     for (let worker = 0; worker < this.workersMax; worker++) {
-      sum += this.#words[at];
+      sum += words[at];
       at += this.#workerWords;
     }
     return sum;
@@ -121,16 +135,23 @@ class Table implements UpstreamTable {
   }
 
   acquire(upstream: number, worker: number): void {
-    const row = this.#share(upstream, worker);
-    this.#atomics.add(this.#words, row + ShareWord.inFlight, 1);
-    this.#atomics.add(this.#words, row + ShareWord.started, 1);
+    this.#atomics.add(this.#words, this.#share(upstream, worker) + ShareWord.inFlight, 1);
+  }
+
+  tryAcquire(upstream: number, worker: number): boolean {
+    const at = this.#share(upstream, worker) + ShareWord.inFlight;
+    this.#atomics.add(this.#words, at, 1);
+    // First the word, then the sum: of two that meet at the last place each sees the other. Both may go back and look again; never do both get it.
+    if (this.#sum(upstream) <= this.get(upstream, UpstreamWord.capacity)) return true;
+    this.#lower(at);
+    return false;
   }
 
   release(upstream: number, worker: number, succeeded: boolean): void {
-    const row = this.#share(upstream, worker);
+    const share = this.#share(upstream, worker);
     const outcome = succeeded ? ShareWord.succeeded : ShareWord.failed;
-    this.#atomics.add(this.#words, row + outcome, 1);
-    this.#lower(row + ShareWord.inFlight);
+    this.#atomics.add(this.#words, share + outcome, 1);
+    this.#lower(share + ShareWord.inFlight);
   }
 
   share(upstream: number, worker: number, word: number): number {
@@ -172,6 +193,17 @@ class Table implements UpstreamTable {
     return true;
   }
 
+  /** As `inFlight`, ordered after what this thread wrote. */
+  #sum(upstream: number): number {
+    let sum = 0;
+    let at = this.#share(upstream, 0) + ShareWord.inFlight;
+    for (let worker = 0; worker < this.workersMax; worker++) {
+      sum += this.#atomics.load(this.#words, at);
+      at += this.#workerWords;
+    }
+    return sum;
+  }
+
   /** One less, but never below 0: a release of a stream that was reclaimed meanwhile counts nothing. */
   #lower(at: number): void {
     let seen = this.#atomics.load(this.#words, at);
@@ -184,7 +216,7 @@ class Table implements UpstreamTable {
 
   #row(upstream: number): number {
     must(upstream >= 0 && upstream < this.upstreamsMax, 'an upstream that does not exist');
-    return BOARD_HEAD_WORDS + upstream * UPSTREAM_ROW_WORDS;
+    return ROWS_AT + upstream * UPSTREAM_ROW_WORDS;
   }
 
   #share(upstream: number, worker: number): number {

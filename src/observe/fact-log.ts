@@ -22,6 +22,10 @@ export function logFact(log: Log, fact: Fact, streams: boolean): void {
       return fact.healthy
         ? log.info(fields, `upstream ${fact.upstream} is healthy`)
         : log.warn(fields, `upstream ${fact.upstream} is taken out: ${fact.reason}`);
+    case 'upstream-circuit':
+      return fact.change === 'opened'
+        ? log.warn(fields, `upstream ${fact.upstream} is left alone for ${fact.model}: it failed`)
+        : log.info(fields, `upstream ${fact.upstream} answers ${fact.model} again`);
     case 'upstream-drain':
       return log.info(
         fields,

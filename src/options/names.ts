@@ -5,4 +5,10 @@ export type DialectName = (typeof dialectNames)[number];
 
 export const providerNames = ['openai-chat'] as const;
 
-export const strategyNames = ['RoundRobin'] as const;
+export const strategyNames = [
+  'RoundRobin',
+  'LeastConnections',
+  'WeightedRoundRobin',
+  'Random',
+  'P2C',
+] as const;

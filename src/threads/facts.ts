@@ -21,6 +21,12 @@ export type Fact =
       readonly healthy: boolean;
       readonly reason: string;
     }
+  | {
+      readonly fact: 'upstream-circuit';
+      readonly upstream: string;
+      readonly model: string;
+      readonly change: 'opened' | 'closed';
+    }
   | { readonly fact: 'upstream-drain'; readonly upstream: string; readonly drained: boolean }
   | {
       readonly fact: 'attempt-failed';

@@ -19,7 +19,7 @@ import { createPump, type Pump } from '../memory/signal.ts';
 import { must } from '../must.ts';
 import { dimensionsOf, schedule } from '../observe/metrics.ts';
 import type { Options } from '../options/schema.ts';
-import { RoundRobin } from '../policy/balance/round-robin.ts';
+import { createBalancer } from '../policy/balance/balancers.ts';
 import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import { RetryBudget } from '../policy/retry.ts';
 import type { Dialect } from '../protocol/dialect.ts';
@@ -142,7 +142,17 @@ export class Relay {
       providers,
       alarms: this.#alarms,
       coalesce: (next, onMerged) => this.#parts.coalesce(next, onMerged),
-      route: new Route({ options, table, balancer: RoundRobin, clock, worker, generation }),
+      route: new Route({
+        options,
+        table,
+        balancer: createBalancer(options.balance.loadBalanceStrategy),
+        clock,
+        random,
+        worker,
+        generation,
+        circuit: (upstream, model, change) =>
+          this.#publish({ fact: 'upstream-circuit', upstream, model, change }),
+      }),
       budget: new RetryBudget(retriesRunningShare, retriesRunningMax),
       tally,
       lingering: new Set(),

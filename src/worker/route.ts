@@ -1,26 +1,44 @@
 /**
  * Stage ③: which upstreams serve a model, which of them may take a stream now (as the shared table says), and which is next.
+ *
+ *   serving the model ─▶ standing: present, well, not drained ─▶ circuit admits, ramp lets in ─▶ not cooling down, with room ─▶ balancer ─▶ Place
+ *                                                            └ too few left: circuits count no more (panic)
  */
-import type { UpstreamTable } from '../memory/contract.ts';
-import { ShareWord, UpstreamWord } from '../memory/layout.ts';
+import type { CircuitCell, UpstreamTable } from '../memory/contract.ts';
+import { CIRCUITS_PER_UPSTREAM, ShareWord, UpstreamWord } from '../memory/layout.ts';
 import type { Options, UpstreamOptions } from '../options/schema.ts';
 import { COOLDOWN_MS, COOLDOWN_MS_MAX } from '../policy/backoff.ts';
-import type { Balancer } from '../policy/balance/balancer.ts';
-import type { Clock } from '../policy/ports.ts';
+import { type Balancer, type Draw } from '../policy/balance/balancer.ts';
+import {
+  type Admitted,
+  admit,
+  Circuit,
+  type CircuitChange,
+  type CircuitRules,
+  circuitState,
+  failed,
+  ramp,
+  wouldAdmit,
+} from '../policy/circuit.ts';
+import { isPanic, mayEject } from '../policy/ejection.ts';
+import type { Clock, Random } from '../policy/ports.ts';
 import type { ModelList } from '../protocol/dialect.ts';
 import type { UpstreamAddress } from '../protocol/transport.ts';
-
-const CIRCUIT_OPEN = 1;
+import { TableLoads } from './loads.ts';
+import { Place, type PlaceOutcome } from './place.ts';
 
 export interface RouteParts {
   readonly options: Options;
   readonly table: UpstreamTable;
   readonly balancer: Balancer;
   readonly clock: Clock;
+  readonly random: Random;
   /** This worker's number: its own rows in the table. */
   readonly worker: number;
   /** Its incarnation: rows that another one has taken over are left alone. */
   readonly generation: number;
+  /** A circuit opened or closed by what a stream of this worker met. */
+  circuit(upstream: string, model: string, change: 'opened' | 'closed'): void;
 }
 
 /** One configured upstream, by its index in the options and in the table. */
@@ -35,18 +53,24 @@ export interface Upstream {
 export class Route {
   readonly models: ModelList;
   readonly #parts: RouteParts;
+  readonly #loads: TableLoads;
+  readonly #rules: CircuitRules;
   readonly #upstreams: readonly Upstream[];
   readonly #byModel = new Map<string, readonly number[]>();
+  readonly #numbers = new Map<string, number>();
   /** Upstreams that name no models. */
   readonly #others: readonly number[];
 
   constructor(parts: RouteParts) {
     this.#parts = parts;
+    this.#loads = new TableLoads(parts.table, parts.worker);
+    this.#rules = rulesOf(parts.options);
     this.#upstreams = parts.options.upstreams.map(resolve);
     const indexes = [...this.#upstreams.keys()];
     const models = (index: number) => this.#upstreams[index].options.models;
     this.#others = indexes.filter((index) => models(index).length === 0);
     for (const name of new Set(indexes.flatMap(models))) {
+      this.#numbers.set(name, this.#numbers.size);
       this.#byModel.set(
         name,
         indexes.filter((index) => models(index).includes(name)),
@@ -63,31 +87,32 @@ export class Route {
 
   /** Upstreams that could take a stream for the model now, in configured order. */
   usable(model: string): number[] {
-    const serving = this.#byModel.get(model) ?? this.#others;
-    const nowMs = this.#parts.clock.wall() | 0;
-    const usable = serving.filter((index) => this.#isUsable(index, nowMs));
-    // Whoever failed several times in a row is the last choice, until a good probe or stream clears it: never the only one left out.
-    const steady = usable.filter((index) => !this.#isFailing(index));
-    return steady.length > 0 ? steady : usable;
+    const nowMs = this.#wallMs();
+    const standing = this.#serving(model).filter((index) => this.#isStanding(index));
+    const admitting = standing.filter((index) => this.#admits(index, model, nowMs));
+    const { balance } = this.#parts.options;
+    const panic = admitting.length === 0 || isPanic(balance, standing.length, admitting.length);
+    return (panic ? standing : admitting).filter((index) => this.#hasRoom(index, nowMs));
   }
 
-  pick(among: readonly number[], chance: number): number {
-    return this.#parts.balancer.pick(among, this.#parts.table, chance);
-  }
-
-  acquire(index: number): void {
-    if (this.#ownsRow(index)) this.#parts.table.acquire(index, this.#parts.worker);
-  }
-
-  /** Exactly once for each `acquire`. 'neither': the client left or asked for nonsense; the upstream is not to blame. */
-  release(index: number, outcome: 'succeeded' | 'failed' | 'neither'): void {
-    const { table, worker } = this.#parts;
-    if (!this.#ownsRow(index)) return;
-    table.release(index, worker, outcome !== 'failed');
-    if (outcome === 'failed') table.add(index, UpstreamWord.failuresInRow, 1);
-    if (outcome === 'succeeded' && table.get(index, UpstreamWord.failuresInRow) !== 0) {
-      table.set(index, UpstreamWord.failuresInRow, 0);
+  /**
+   * Chooses among usable upstreams and takes a place at one; the caller gives it back. Undefined: in this very moment other threads took
+   * the last places.
+   */
+  take(among: readonly number[], model: string): Place | undefined {
+    const { balancer, table, worker, random } = this.#parts;
+    const draw: Draw = { key: this.#number(model), chance: random.next(), nowMs: this.#wallMs() };
+    for (let left = among; left.length > 0; ) {
+      const index = balancer.pick(left, this.#loads, draw);
+      if (!this.#ownsRow(index) || table.tryAcquire(index, worker)) {
+        const cell = this.#cell(index, model);
+        // In a panic, or when another thread was faster, nobody admits us: it is asked all the same, and what comes of it changes nothing.
+        const admitted = admit(cell, this.#rules, draw.nowMs) ?? { version: -1, probe: false };
+        return new Place(index, model, cell, admitted, this);
+      }
+      left = left.filter((other) => other !== index);
     }
+    return undefined;
   }
 
   /** The upstream limits the rate: no worker asks it again before that time. Returns for how long. */
@@ -99,24 +124,87 @@ export class Route {
     return ms;
   }
 
+  // What a Place needs of us.
+
+  leave(index: number, outcome: PlaceOutcome): void {
+    const { table, worker } = this.#parts;
+    if (this.#ownsRow(index)) table.release(index, worker, outcome !== 'failed');
+  }
+
+  observe(index: number, firstTokenMs: number): void {
+    if (this.#ownsRow(index)) this.#loads.observe(index, firstTokenMs * 1_000, this.#wallMs());
+  }
+
+  failure(index: number, model: string, admitted: Admitted): CircuitChange {
+    const cell = this.#cell(index, model);
+    const mayOpen = () => this.#mayEject(index, model);
+    const chance = this.#parts.random.next();
+    return failed(cell, this.#rules, admitted, this.#wallMs(), chance, mayOpen);
+  }
+
+  changed(index: number, model: string, change: CircuitChange): void {
+    if (change === undefined) return;
+    this.#parts.table.bump();
+    this.#parts.circuit(this.#upstreams[index].options.name, model, change);
+  }
+
+  wallMs(): number {
+    return this.#wallMs();
+  }
+
+  /** On the 32-bit clock that all threads share. */
+  #wallMs(): number {
+    return this.#parts.clock.wall() | 0;
+  }
+
+  #serving(model: string): readonly number[] {
+    return this.#byModel.get(model) ?? this.#others;
+  }
+
+  /** A number for the model, the same in every thread. */
+  #number(model: string): number {
+    return this.#numbers.get(model) ?? hash(model);
+  }
+
+  #cell(index: number, model: string): CircuitCell {
+    const at = this.#upstreams[index].options.models.indexOf(model);
+    return this.#parts.table.circuit(index, at >= 0 ? at : hash(model) % CIRCUITS_PER_UPSTREAM);
+  }
+
+  #mayEject(index: number, model: string): boolean {
+    const serving = this.#serving(model);
+    const out = serving.filter((other) => other !== index && this.#isOut(other, model)).length;
+    return mayEject(this.#parts.options.balance, serving.length, out);
+  }
+
+  #isOut(index: number, model: string): boolean {
+    return !this.#isStanding(index) || circuitState(this.#cell(index, model)) !== Circuit.closed;
+  }
+
+  /** After an outage it gets a growing share of what it would get. */
+  #admits(index: number, model: string, nowMs: number): boolean {
+    const cell = this.#cell(index, model);
+    if (!wouldAdmit(cell, this.#rules, nowMs)) return false;
+    const share = ramp(cell, this.#parts.options.balance.slowStartMs, nowMs);
+    return share === 1 || this.#parts.random.next() < share;
+  }
+
   #ownsRow(index: number): boolean {
     const { table, worker, generation } = this.#parts;
     return table.share(index, worker, ShareWord.generation) === generation;
   }
 
-  #isUsable(index: number, nowMs: number): boolean {
+  #isStanding(index: number): boolean {
     const { table } = this.#parts;
     if (table.get(index, UpstreamWord.present) === 0) return false;
     if (table.get(index, UpstreamWord.health) === 0) return false;
-    if (table.get(index, UpstreamWord.drained) !== 0) return false;
-    if (table.get(index, UpstreamWord.circuit) === CIRCUIT_OPEN) return false;
-    if (isFuture(table.get(index, UpstreamWord.cooldownUntil), nowMs)) return false;
-    return table.inFlight(index) < table.get(index, UpstreamWord.capacity);
+    return table.get(index, UpstreamWord.drained) === 0;
   }
 
-  #isFailing(index: number): boolean {
-    const { table, options } = this.#parts;
-    return table.get(index, UpstreamWord.failuresInRow) >= options.balance.fall;
+  #hasRoom(index: number, nowMs: number): boolean {
+    const { table } = this.#parts;
+    if (isFuture(table.get(index, UpstreamWord.cooldownUntil), nowMs)) return false;
+    return table.inFlight(index) < table.get(index, UpstreamWord.capacity);
   }
 }
 
@@ -124,6 +212,24 @@ export class Route {
 function isFuture(untilMs: number, nowMs: number): boolean {
   const ahead = (untilMs - nowMs) | 0;
   return untilMs !== 0 && ahead > 0 && ahead <= COOLDOWN_MS_MAX;
+}
+
+function rulesOf({ balance }: Options): CircuitRules {
+  return {
+    enabled: balance.enableCircuitBreaker,
+    threshold: balance.circuitBreakerThreshold,
+    timeoutMs: balance.circuitBreakerTimeoutMs,
+    probes: balance.circuitBreakerProbes,
+  };
+}
+
+/** FNV-1a over the text's code units: the same number in every thread, for models that no configuration names. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) {
+    value = Math.imul(value ^ text.charCodeAt(at), 0x01000193);
+  }
+  return value >>> 0;
 }
 
 function resolve(options: UpstreamOptions, index: number): Upstream {

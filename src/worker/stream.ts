@@ -14,6 +14,7 @@ import type { ModelRequest } from '../protocol/request.ts';
 import type { Alarm } from './alarms.ts';
 import { Attempt, type AttemptEvents, type AttemptFailure } from './attempt.ts';
 import type { Means } from './means.ts';
+import type { Place, PlaceOutcome } from './place.ts';
 import type { Tap } from './tap.ts';
 
 /** What is said about a stream when it ends. */
@@ -36,13 +37,15 @@ export class Stream implements AttemptEvents {
   readonly #done: () => void;
   readonly #attempts: Attempts;
   readonly #startMs: number;
+  /** When the running attempt began. */
+  #attemptMs = 0;
   #deadlineMs: number;
   /** The deadline; the wait before the next round comes out of `#wait`. */
   readonly #deadline: Alarm;
   readonly #wait: Alarm;
   #attempt: Attempt | undefined;
-  /** The running attempt still owes the table its release. */
-  #acquired = false;
+  /** The running attempt's, until it is left. */
+  #place: Place | undefined;
   /** The one asked last. */
   #upstream = '';
   #retrying = false;
@@ -99,13 +102,14 @@ export class Stream implements AttemptEvents {
   committed(): void {
     this.#committed = true;
     this.#firstDeltaMs = this.#means.clock.now() - this.#startMs;
+    this.#place?.firstToken(this.#means.clock.now() - this.#attemptMs);
     this.#deadline.off();
     this.#wait.off();
     this.#endRetry();
   }
 
   finished(): void {
-    this.#release('succeeded');
+    this.#leave('succeeded');
     this.#end('finished', undefined);
   }
 
@@ -113,7 +117,7 @@ export class Stream implements AttemptEvents {
     const attempt = this.#attempt;
     if (!attempt || this.#ended) return;
     const { error } = failure;
-    this.#release(blame(error));
+    this.#leave(blame(error));
     this.#endRetry();
     const { index, options } = attempt.upstream;
     const { tally, route } = this.#means;
@@ -154,29 +158,34 @@ export class Stream implements AttemptEvents {
     const { route, clock, random } = this.#means;
     const usable = route.usable(this.#request.model);
     const next = this.#attempts.next(usable, clock.now(), this.#deadlineMs, random.next());
-    if (next.kind === 'go') return this.#go(route.pick(next.among, random.next()));
+    if (next.kind === 'go') return this.#go(next.among);
     if (next.kind === 'wait') return this.#wait.set(next.untilMs);
     this.#fail(this.#failure ?? this.#none());
   }
 
-  #go(index: number): void {
+  #go(among: readonly number[]): void {
     const means = this.#means;
     if (this.#attempts.made > 0) {
       if (!this.#mayRetry()) return this.#fail(this.#failure ?? this.#none());
       means.tally.failover();
     }
+    const { model } = this.#request;
+    const place = means.route.take(among, model);
+    if (!place) {
+      this.#endRetry();
+      return this.#fail(this.#failure ?? this.#none());
+    }
+    this.#place = place;
     this.#attempts.begin();
-    const upstream = means.route.upstream(index);
+    this.#attemptMs = means.clock.now();
+    const upstream = means.route.upstream(place.upstream);
     const { name, apiKey, provider: providerName } = upstream.options;
     this.#upstream = name;
     const provider = means.providers[providerName];
-    const { model } = this.#request;
     try {
       const facts = apiKey === undefined ? { name, model } : { name, model, apiKey };
       const request = provider.encode(this.#request, facts);
-      means.route.acquire(index);
-      this.#acquired = true;
-      means.tally.attempt(index);
+      means.tally.attempt(place.upstream);
       this.#attempt = new Attempt(
         means,
         upstream,
@@ -189,7 +198,7 @@ export class Stream implements AttemptEvents {
     } catch (thrown) {
       const error = asMillraceError(thrown);
       if (error.code === 'MILLRACE_INTERNAL') means.fault('route', error);
-      this.#drop(index);
+      this.#drop();
       this.#fail(error);
     }
   }
@@ -211,22 +220,20 @@ export class Stream implements AttemptEvents {
   #late(): void {
     if (this.#ended || this.#committed) return;
     const { deadlineMs } = this.#means.options.stream;
-    this.#drop(undefined, 'failed');
+    this.#drop('failed');
     this.#fail(new MillraceError('MILLRACE_DEADLINE', { limitMs: deadlineMs }));
   }
 
   /** No attempt runs any more. */
-  #drop(index?: number, outcome: 'failed' | 'neither' = 'neither'): void {
+  #drop(outcome: PlaceOutcome = 'neither'): void {
     this.#attempt?.cancel();
-    this.#release(outcome, index);
+    this.#leave(outcome);
     this.#endRetry();
   }
 
-  #release(outcome: 'succeeded' | 'failed' | 'neither', index?: number): void {
-    const at = this.#attempt?.upstream.index ?? index;
-    if (!this.#acquired || at === undefined) return;
-    this.#acquired = false;
-    this.#means.route.release(at, outcome);
+  #leave(outcome: PlaceOutcome): void {
+    this.#place?.leave(outcome);
+    this.#place = undefined;
   }
 
   #fail(error: MillraceError): void {
@@ -302,6 +309,6 @@ const blameless: ReadonlySet<Code> = new Set<Code>([
 ]);
 
 /** A limit and a request that the upstream rightly refused do not speak against the upstream. */
-function blame(error: MillraceError): 'failed' | 'neither' {
+function blame(error: MillraceError): PlaceOutcome {
   return blameless.has(error.code) ? 'neither' : 'failed';
 }

@@ -295,7 +295,8 @@ export class Rig {
   outcomes(upstream: number): [started: number, succeeded: number, failed: number] {
     const { table } = this.parts;
     const word = (at: number) => table.share(upstream, 0, at);
-    return [word(ShareWord.started), word(ShareWord.succeeded), word(ShareWord.failed)];
+    const [succeeded, failed] = [word(ShareWord.succeeded), word(ShareWord.failed)];
+    return [word(ShareWord.inFlight) + succeeded + failed, succeeded, failed];
   }
 
   count(name: MetricName, ...labels: number[]): number {

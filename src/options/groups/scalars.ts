@@ -10,3 +10,6 @@ const integer = (fallback: number, min: number, max: number) =>
 export const ms = (fallback: number, min = 0, max = 2 ** 31 - 1) => integer(fallback, min, max);
 export const count = integer;
 export const bytes = integer;
+
+/** From 0 to 1. */
+export const share = (fallback: number) => z.number().min(0).max(1).default(fallback);

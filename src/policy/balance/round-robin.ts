@@ -1,7 +1,7 @@
 import type { Balancer } from './balancer.ts';
 
-/** One after the other, over all threads: the cursor is shared, so that N workers do not all begin with the first upstream. */
+/** One after the other. Each thread goes its own rounds: every round is exact, so the sum over N threads is even within N. */
 export const RoundRobin: Balancer = {
   name: 'RoundRobin',
-  pick: (candidates, loads) => candidates[(loads.turn() >>> 0) % candidates.length],
+  pick: (candidates, loads, { key }) => candidates[loads.turn(key) % candidates.length],
 };

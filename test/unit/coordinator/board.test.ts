@@ -25,38 +25,26 @@ test('a new board: every upstream is present, unknown, and as the options say; r
   b.write();
   assert.notEqual(table.epoch(), before);
   const row = (at: number) =>
-    (['present', 'health', 'drained', 'weight', 'capacity', 'circuit'] as const).map((word) =>
+    (['present', 'health', 'drained', 'weight', 'capacity'] as const).map((word) =>
       table.get(at, UpstreamWord[word]),
     );
-  assert.deepEqual(row(0), [1, Health.unknown, 0, 3, 7, 0]);
-  assert.deepEqual(row(1), [1, Health.unknown, 0, 1, 50, 0]);
+  assert.deepEqual(row(0), [1, Health.unknown, 0, 3, 7]);
+  assert.deepEqual(row(1), [1, Health.unknown, 0, 1, 50]);
 });
 
 test('a second coordinator takes the rows over: running streams, health, drain and cooldown stay', () => {
   const { table, board: first } = board();
   first.write();
-  first.probed(0, Health.failed, false);
+  first.probed(0, Health.failed);
   first.drain('two', true);
   table.claim(1, 5);
   table.acquire(1, 1);
   table.set(0, UpstreamWord.cooldownUntil, 1234);
-  table.set(0, UpstreamWord.failuresInRow, 4);
   new Board(table, upstreams).write();
   assert.equal(table.get(0, UpstreamWord.health), Health.failed);
   assert.equal(table.get(1, UpstreamWord.drained), 1);
   assert.equal(table.get(0, UpstreamWord.cooldownUntil), 1234);
-  assert.equal(table.get(0, UpstreamWord.failuresInRow), 4);
   assert.equal(table.inFlight(1), 1);
-});
-
-test('a good probe ends the passive exclusion, a failed one does not', () => {
-  const { table, board: b } = board();
-  b.write();
-  table.set(0, UpstreamWord.failuresInRow, 9);
-  b.probed(0, Health.good, false);
-  assert.equal(table.get(0, UpstreamWord.failuresInRow), 9);
-  b.probed(0, Health.good, true);
-  assert.equal(table.get(0, UpstreamWord.failuresInRow), 0);
 });
 
 test('draining by hand and back; an unknown name is a typed error that names the known ones', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { BoardWord, ShareWord, UpstreamWord } from '../../../src/memory/layout.ts';
+import { ShareWord, UpstreamWord } from '../../../src/memory/layout.ts';
 import { allocateUpstreamTable, openUpstreamTable } from '../../../src/memory/upstream-table.ts';
 import { Bug } from '../../../src/must.ts';
 import { runs } from '../../support/runs.ts';
@@ -45,25 +45,33 @@ test('rows outside are bugs, and a table may be empty', () => {
   assert.throws(() => allocateUpstreamTable(1, -1), Bug);
 });
 
-test('the epoch grows by bumps, the cursor by turns, over 2^32', () => {
-  const shared = allocateUpstreamTable(1, 1);
-  const table = openUpstreamTable(shared);
+test('the epoch grows by bumps', () => {
+  const table = openUpstreamTable(allocateUpstreamTable(1, 1));
   table.bump();
   assert.equal(table.epoch(), 1);
-  new Int32Array(shared)[BoardWord.cursor] = -1;
-  assert.deepEqual([table.turn(), table.turn()], [2 ** 32 - 1, 0]);
+});
+
+test('the last place is given once, and a full upstream gives none', () => {
+  const table = openUpstreamTable(allocateUpstreamTable(1, 2));
+  table.set(0, UpstreamWord.capacity, 2);
+  const taken = [0, 1, 0, 1].map((worker) => table.tryAcquire(0, worker));
+  assert.deepEqual(taken, [true, true, false, false]);
+  assert.equal(table.inFlight(0), 2);
+  table.release(0, 1, true);
+  assert.equal(table.tryAcquire(0, 0), true);
+  assert.equal(table.inFlight(0), 2);
 });
 
 test('words are swapped only from what was expected, and added to', () => {
   const table = openUpstreamTable(allocateUpstreamTable(1, 1));
-  assert.equal(table.compareAndSet(0, UpstreamWord.circuit, 1, 2), false);
-  assert.equal(table.compareAndSet(0, UpstreamWord.circuit, 0, 1), true);
-  assert.equal(table.get(0, UpstreamWord.circuit), 1);
+  assert.equal(table.compareAndSet(0, UpstreamWord.drained, 1, 2), false);
+  assert.equal(table.compareAndSet(0, UpstreamWord.drained, 0, 1), true);
+  assert.equal(table.get(0, UpstreamWord.drained), 1);
   assert.equal(table.compareAndSet(0, UpstreamWord.cooldownUntil, 0, 2 ** 32 - 1), true);
   assert.equal(table.compareAndSet(0, UpstreamWord.cooldownUntil, 2 ** 32 - 1, 0), true);
-  assert.equal(table.add(0, UpstreamWord.failuresInRow, 1), 1);
-  assert.equal(table.add(0, UpstreamWord.failuresInRow, 2), 3);
-  assert.equal(table.get(0, UpstreamWord.failuresInRow), 3);
+  assert.equal(table.add(0, UpstreamWord.epoch, 1), 1);
+  assert.equal(table.add(0, UpstreamWord.epoch, 2), 3);
+  assert.equal(table.get(0, UpstreamWord.epoch), 3);
 });
 
 test('a release without an acquire counts its outcome, and no stream below zero', () => {
@@ -82,14 +90,13 @@ test('a dead worker is taken out once, and only its own generation', () => {
     table.acquire(0, worker);
     table.acquire(1, worker);
   }
-  assert.equal(table.share(1, 0, ShareWord.started), 1);
+  assert.equal(table.share(1, 0, ShareWord.inFlight), 1);
   assert.throws(() => table.reclaim(0, 0), Bug);
   assert.equal(table.reclaim(0, 9), false);
   assert.equal(table.inFlight(0), 2);
   assert.equal(table.reclaim(0, 10), true);
   assert.equal(table.reclaim(0, 10), false);
   assert.deepEqual([table.inFlight(0), table.inFlight(1)], [1, 1]);
-  assert.equal(table.share(0, 0, ShareWord.started), 0);
   assert.equal(table.share(0, 0, ShareWord.generation), 0);
   table.claim(0, 12);
   table.acquire(0, 0);

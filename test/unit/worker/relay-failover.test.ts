@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UpstreamWord } from '../../../src/memory/layout.ts';
+import { CircuitWord } from '../../../src/policy/circuit.ts';
 import type { FakeExchange } from '../../support/fake-transport.ts';
 import { type Rig, rig } from '../../support/relay-rig.ts';
+
+/** As the circuit of upstream `at` counts them. */
+const failuresInRow = (r: Rig, at: number) =>
+  r.parts.table.circuit(at, 0).load(CircuitWord.failuresInRow);
 
 /** Every way an attempt can fail before its first delta, and the code it is reported by. */
 const failures: readonly (readonly [
@@ -86,7 +91,7 @@ describe('before the first delta', () => {
       const blamed = code === 'MILLRACE_UPSTREAM_LIMITED' ? 0 : 1;
       assert.deepEqual(r.outcomes(0), [1, 1 - blamed, blamed]);
       assert.deepEqual(r.outcomes(1), [1, 1, 0]);
-      assert.equal(r.parts.table.get(0, UpstreamWord.failuresInRow), blamed);
+      assert.equal(failuresInRow(r, 0), blamed);
       r.assertIdle();
     });
   }
@@ -100,7 +105,7 @@ describe('before the first delta', () => {
     await r.settle();
     assert.equal(r.transport.exchanges.length, 1);
     assert.equal(r.end(turn).code, 'upstream_rejected');
-    assert.equal(r.parts.table.get(0, UpstreamWord.failuresInRow), 0);
+    assert.equal(failuresInRow(r, 0), 0);
     r.assertIdle();
   });
 
@@ -183,7 +188,6 @@ describe('before the first delta', () => {
       ['present', 0],
       ['health', 0],
       ['drained', 1],
-      ['circuit', 1],
       ['capacity', 0],
     ];
     for (const [word, value] of words) {
@@ -214,26 +218,6 @@ describe('before the first delta', () => {
     r.transport.last.answer('y');
     await r.settle();
     assert.equal(r.end(next).type, 'response.completed');
-  });
-
-  test('an upstream that failed several times in a row is the last choice, but never left out alone', async () => {
-    const r = rig({ options: { upstreams: upstreams(2) } });
-    r.parts.table.set(0, UpstreamWord.failuresInRow, 3);
-    r.open(1);
-    for (let n = 0; n < 4; n += 1) {
-      r.ask(1, { stream_id: `s${n}` });
-      await r.settle();
-      r.transport.last.answer('x');
-      await r.settle();
-    }
-    assert.ok(r.transport.exchanges.every(({ upstream }) => upstream === 'two'));
-    r.parts.table.set(1, UpstreamWord.health, 0);
-    r.ask(1);
-    await r.settle();
-    assert.equal(r.transport.last.upstream, 'one');
-    r.transport.last.answer('x');
-    await r.settle();
-    assert.equal(r.parts.table.get(0, UpstreamWord.failuresInRow), 0, 'a success clears it');
   });
 
   test('retries beyond the budget are not made; those of requests that never left are free', async () => {
