@@ -142,6 +142,18 @@ export const failures = {
     type: 'rate_limit_error',
     text: 'too many failed keys from this address; try again in {waitMs} ms',
   },
+  MILLRACE_TICKET_INVALID: {
+    retry: 'never',
+    status: 401,
+    type: bad,
+    text: 'the ticket is unknown, used or too old: ask for a new one',
+  },
+  MILLRACE_TICKETS_EXHAUSTED: {
+    retry: 'later',
+    status: 429,
+    type: 'rate_limit_error',
+    text: '{max} tickets wait to be used; use them, or try again in a moment',
+  },
   MILLRACE_KEY_REVOKED: {
     retry: 'never',
     close: 1008,

@@ -1,12 +1,15 @@
 /**
  * Who may connect: Host, path, Origin, rate, key, rights, caps, in that order, before anything is stored for the client. Pure: the time is an argument.
  */
+import { randomFillSync } from 'node:crypto';
 import { MillraceError } from '../errors.ts';
 import type { DialectName } from '../options/names.ts';
 import type { Options } from '../options/schema.ts';
 import type { Rights } from '../threads/messages.ts';
 import type { HttpReply, RequestHead } from './backend/backend.ts';
+import { trustedPeers } from './backend/trusted-peers.ts';
 import { createRate, Failures, Held, isLoopback, network } from './caps.ts';
+import { clientAddress } from './forwarded.ts';
 import {
   ANONYMOUS,
   createKeyring,
@@ -16,6 +19,7 @@ import {
 } from './keyring.ts';
 import { Paths } from './paths.ts';
 import { createSiteRules } from './sites.ts';
+import { type Ticket, Tickets } from './tickets.ts';
 
 export type AcceptVerdict =
   | {
@@ -48,6 +52,8 @@ export interface AcceptParts {
   readonly wall?: () => number;
   /** With what the application adds; absent: the options' own. */
   readonly paths?: Paths;
+  /** Unguessable bytes, for tickets. */
+  readonly fill?: (bytes: Uint8Array) => void;
 }
 
 export interface Accept {
@@ -58,6 +64,14 @@ export interface Accept {
    * has checked Host. The error's answer is `refusal(error)`.
    */
   identify(head: RequestHead, nowMs: number, dialect?: DialectName): Soon<Identity | MillraceError>;
+  /** The request as the client's own, where proxies stand between: its address is the client's. Asked first of all. */
+  locate(head: RequestHead): RequestHead;
+  /** Are keys asked for, so that tickets make sense? */
+  readonly issuesTickets: boolean;
+  /** For plain requests: may a page of this Origin ask? */
+  originAllowed(head: RequestHead): boolean;
+  /** A ticket for whose key the request shows. The caller has checked Host and Origin. */
+  issueTicket(head: RequestHead, nowMs: number): Soon<Ticket | MillraceError>;
   /** For plain requests: is the Host one of ours? A page that rebinds its name to our address is refused here. */
   checkHost(head: RequestHead): MillraceError | undefined;
   /** May this session stay? Not when its key is gone, disabled or expired. */
@@ -82,11 +96,14 @@ class Door implements Accept {
   readonly #addresses = new Held();
   readonly #principals = new Held();
   readonly #failures = new Failures();
+  readonly #tickets: Tickets;
   #rules: Rules;
 
-  constructor(options: Options, { authenticate, wall = Date.now, paths }: AcceptParts) {
+  constructor(options: Options, parts: AcceptParts) {
+    const { authenticate, wall = Date.now, paths, fill = randomFillSync } = parts;
     this.#authenticate = authenticate;
     this.#wall = wall;
+    this.#tickets = new Tickets(fill);
     this.#paths = paths ?? new Paths(options.paths);
     this.#rules = rulesOf(options);
   }
@@ -104,7 +121,7 @@ class Door implements Accept {
       const error = new MillraceError('MILLRACE_HANDSHAKES_LIMITED', { waitMs: Math.ceil(waitMs) });
       return refuse(error, waitMs);
     }
-    const found = this.#authenticated(head, nowMs);
+    const found = this.#authenticated(head, nowMs, this.#ticketOf(head));
     if (!(found instanceof Promise)) return this.#admit(head, dialect, found, openSessions);
     return found.then((settled) => this.#admit(head, dialect, settled, openSessions));
   }
@@ -116,6 +133,33 @@ class Door implements Accept {
       found instanceof MillraceError ? found : (checkPath(found, head.path, dialect) ?? found);
     const found = this.#authenticated(head, nowMs);
     return found instanceof Promise ? found.then(may) : may(found);
+  }
+
+  locate(head: RequestHead): RequestHead {
+    const { server, trusts } = this.#rules;
+    if (server.trustedProxies.length === 0) return head;
+    const address = clientAddress(head, server.forwardedHeader, trusts);
+    return { ...head, header: (name) => head.header(name), address };
+  }
+
+  get issuesTickets(): boolean {
+    return this.#rules.keyring.required || this.#authenticate !== undefined;
+  }
+
+  originAllowed(head: RequestHead): boolean {
+    return this.#rules.sites.originAllowed(head);
+  }
+
+  issueTicket(head: RequestHead, nowMs: number): Soon<Ticket | MillraceError> {
+    const issue = (found: Found): Ticket | MillraceError => {
+      if (found instanceof MillraceError) return found;
+      const ticket = this.#tickets.issue(found, this.#rules.tickets, nowMs);
+      return ticket instanceof MillraceError
+        ? ticket
+        : { ticket, ttlMs: this.#rules.tickets.ttlMs };
+    };
+    const found = this.#authenticated(head, nowMs);
+    return found instanceof Promise ? found.then(issue) : issue(found);
   }
 
   checkHost(head: RequestHead): MillraceError | undefined {
@@ -142,8 +186,24 @@ class Door implements Accept {
     this.#rules = rulesOf(options);
   }
 
-  /** Key first, then whoever else is asked. A network that failed too often is not looked at. */
-  #authenticated(head: RequestHead, nowMs: number): Soon<Found> {
+  /** What stands in the address as a ticket; undefined: none, or none is needed. */
+  #ticketOf({ query }: RequestHead): string | undefined {
+    if (!this.issuesTickets || !query.includes('ticket=')) return undefined;
+    const all = new URLSearchParams(query).getAll('ticket');
+    return all.length === 0 ? undefined : all.join(' ');
+  }
+
+  /** Once and for ever: a ticket of a key that is gone is spent too. What the key allows now counts, not what it allowed then. */
+  #redeem(ticket: string, nowMs: number): Found {
+    const found = this.#tickets.redeem(ticket, nowMs);
+    const holder = found?.byKey
+      ? this.#rules.keyring.current(found.principal, this.#wall())
+      : found;
+    return holder ?? new MillraceError('MILLRACE_TICKET_INVALID', {});
+  }
+
+  /** A ticket alone counts where there is one; else the key, then whoever else is asked. A network that failed too often is not looked at. */
+  #authenticated(head: RequestHead, nowMs: number, ticket?: string): Soon<Found> {
     const max = this.#rules.server.authFailuresPerAddressMax;
     const from = network(head.address);
     const waitMs = max === undefined ? 0 : this.#failures.waitMs(from, max, nowMs);
@@ -154,6 +214,7 @@ class Door implements Accept {
       if (guessed && max !== undefined) this.#failures.add(from, nowMs);
       return found;
     };
+    if (ticket !== undefined) return settle(this.#redeem(ticket, nowMs));
     const found = this.#rules.keyring.identify(head, this.#wall());
     const answer = this.#authenticate ? this.#authenticate(head, found) : found;
     return answer instanceof Promise ? answer.then(settle) : settle(answer);
@@ -200,6 +261,8 @@ type Rules = ReturnType<typeof rulesOf>;
 function rulesOf(options: Options) {
   return {
     server: options.server,
+    tickets: options.tickets,
+    trusts: trustedPeers(options.server.trustedProxies),
     sites: createSiteRules(options.server),
     keyring: createKeyring(options),
     rate: createRate(options.server.handshakesPerSecondMax),

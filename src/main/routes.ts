@@ -8,6 +8,7 @@ import type { HttpReply, RequestHead } from './backend/backend.ts';
 import type { Identity } from './keyring.ts';
 import { modelsReply } from './models.ts';
 import { Paths } from './paths.ts';
+import { createTicketRoute } from './ticket-route.ts';
 
 const PAGE = new URL('./page/index.html', import.meta.url);
 
@@ -24,7 +25,9 @@ export function createRoutes(
   };
   const listed = (found: Identity | MillraceError) =>
     found instanceof MillraceError ? refusal(found) : modelsReply(options, found.rights);
+  const tickets = createTicketRoute(accept, clock);
   return (head) => {
+    if (head.path === options.tickets.path) return tickets(head);
     if (paths.dialectOf(head.path) !== undefined)
       return refusal(new MillraceError('MILLRACE_UPGRADE_REQUIRED', {}));
     const isModels = head.path === '/v1/models';

@@ -86,8 +86,9 @@ export class Server implements BackendHandlers {
 
   // ① accept
 
-  upgrade(head: RequestHead): Soon<UpgradeVerdict> {
+  upgrade(seen: RequestHead): Soon<UpgradeVerdict> {
     const { accept, clock, counts, sessions } = this.#parts;
+    const head = accept.locate(seen);
     counts.stage('accept');
     if (this.#draining) return refuse(counts, new MillraceError('MILLRACE_DRAINING', {}));
     const verdict = accept.decide(head, clock.now(), sessions.count);
@@ -154,7 +155,8 @@ export class Server implements BackendHandlers {
     this.#leave(session);
   }
 
-  http(head: RequestHead, body: Uint8Array): Soon<HttpReply> {
+  http(seen: RequestHead, body: Uint8Array): Soon<HttpReply> {
+    const head = this.#parts.accept.locate(seen);
     const forbidden = this.#parts.accept.checkHost(head);
     return forbidden ? refusal(forbidden) : this.#parts.http(head, body);
   }

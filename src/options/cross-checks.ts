@@ -38,7 +38,10 @@ function duplicates(options: Options): Problem[] {
   const secrets = options.keys.map((key, index) =>
     typeof key === 'string' ? [['keys', index], key] : [['keys', index, 'key'], key.key],
   );
-  const paths = Object.entries(options.paths).map(([key, path]) => [['paths', key], path]);
+  const paths = [
+    ...Object.entries(options.paths).map(([key, path]) => [['paths', key], path]),
+    [['tickets', 'path'], options.tickets.path],
+  ];
   return [names, keys, secrets, paths].flatMap((group) => {
     const first = new Map<string, Path>();
     return (group as [Path, string][]).flatMap(([path, got]) => {

@@ -15,11 +15,13 @@ import { server } from './groups/server.ts';
 import { session } from './groups/session.ts';
 import { stream } from './groups/stream.ts';
 import { threads } from './groups/threads.ts';
+import { tickets } from './groups/tickets.ts';
 import { upstream } from './groups/upstream.ts';
 
 export const schema = z.strictObject({
   server: server.prefault({}),
   keys,
+  tickets: tickets.prefault({}),
   paths: paths.prefault({}),
   session: session.prefault({}),
   stream: stream.prefault({}),

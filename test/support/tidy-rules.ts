@@ -40,7 +40,7 @@ const typesOnly: Readonly<Record<string, readonly string[]>> = {
 /** Foreign code has one door each: the only places in src/ that may load it. A path ending in / is a folder. */
 const doors: Readonly<Record<string, readonly string[]>> = {
   undici: ['worker/connect/'],
-  'node:net': ['worker/connect/'],
+  'node:net': ['worker/connect/', 'main/backend/', 'options/groups/server'],
   'node:tls': ['worker/connect/'],
   ws: ['main/backend/ws', 'worker/connect/websocket'],
   'uWebSockets.js': ['main/backend/uws'],

@@ -1,6 +1,17 @@
 /** The gateway's port: who may connect, and for how long. */
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { bytes, count, KiB, MiB, ms } from './scalars.ts';
+
+/** An IP address, with or without the length of its network. */
+function isRange(text: string): boolean {
+  const [address, bits, ...more] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || more.length > 0 || address.includes('%')) return false;
+  return (
+    bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 6 ? 128 : 32))
+  );
+}
 
 export const server = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('Address the gateway listens on.'),
@@ -28,6 +39,19 @@ export const server = z.strictObject({
     .default([])
     .describe(
       'Origins of web pages that may connect, besides pages of an allowed host on the same port; "*" allows any.',
+    ),
+  trustedProxies: z
+    .array(z.string().refine(isRange, 'an address, or a range such as 10.0.0.0/8'))
+    .max(1_000)
+    .default([])
+    .describe(
+      'Addresses and CIDR ranges of the proxies in front, which may say who their client is; nobody else is believed.',
+    ),
+  forwardedHeader: z
+    .enum(['x-forwarded-for', 'forwarded'])
+    .default('x-forwarded-for')
+    .describe(
+      'Header in which those proxies append their client; one that they pass on untouched must not be named here.',
     ),
   messageBytesMax: bytes(16 * MiB, 1 * KiB, 256 * MiB).describe(
     'Largest message a client may send.',

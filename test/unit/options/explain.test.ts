@@ -138,7 +138,7 @@ test('every environment name reaches its option', () => {
     number: '0.5',
     boolean: 'true',
     text: '/some-text',
-    list: 'a,b',
+    list: '10.0.0.1,10.0.0.2',
     objects: '[]',
   };
   for (const row of rows) {
