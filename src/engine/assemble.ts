@@ -1,5 +1,4 @@
 /** Everything main holds, wired; nothing runs yet. */
-import { asMillraceError } from '../errors.ts';
 import { createAccept } from '../main/accept.ts';
 import { Admit } from '../main/admit.ts';
 import { Coordination } from '../main/coordination.ts';
@@ -17,14 +16,13 @@ import { openSessionCells } from '../memory/session-cells.ts';
 import { openSlab } from '../memory/slab.ts';
 import { openThreadCells } from '../memory/thread-cells.ts';
 import { openUpstreamTable } from '../memory/upstream-table.ts';
-import { logFact } from '../observe/fact-log.ts';
 import { type Log } from '../observe/log.ts';
 import { dimensionsOf, schedule } from '../observe/metrics.ts';
+import { Observer } from '../observe/observer.ts';
 import type { Options } from '../options/schema.ts';
 import { unlimited } from '../policy/limit/limiter.ts';
 import { dialects } from '../protocol/dialects/dialects.ts';
 import { allocateShared } from '../threads/allocate.ts';
-import type { Fact } from '../threads/facts.ts';
 import { MAIN_ROW, WORKER_ROW } from '../threads/roster.ts';
 import { spawnCoordinator } from '../threads/spawn.ts';
 import { WorkerPool } from '../threads/worker-pool.ts';
@@ -34,19 +32,13 @@ import type { Application } from './run.ts';
 export type Assembled = ReturnType<typeof assemble>;
 
 export function assemble(options: Options, workers: number, log: Log, { paths }: Application) {
-  const series = schedule(dimensionsOf(options));
-  const shared = allocateShared(options, workers, series.size);
-  const cells = openThreadCells(shared.threads);
-  const sessionCells = openSessionCells(shared.sessions);
-  const slab = openSlab(shared.slab);
-  const table = openUpstreamTable(shared.upstreams);
-  const ledger = openLedger(shared.ledger, options.memory.memoryBytesMax, MAIN_ROW);
-  const tally = new Tally(shared.counters, series, workers);
-  const counts = new Counts(openCounters(shared.counters, MAIN_ROW, series.size), series);
+  const memory = openMemory(options, workers);
+  const { series, shared, cells, sessionCells, slab, table, ledger, tally, counts } = memory;
   const sessions = new Sessions(sessionCells, options.session.creditBytes, workers);
   const requests = new Requests(ledger, options.memory.retainedBytesMax);
   const world = { clock: systemClock, ticker: systemTicker };
-  const fact = (each: Fact) => logFact(log, each, options.log.streams);
+  const observer = new Observer({ options, log, ...world });
+  const { fact } = observer;
   const coordination = new Coordination({
     spawn: (generation) => spawnCoordinator({ generation, options, shared }),
     cells,
@@ -93,11 +85,26 @@ export function assemble(options: Options, workers: number, log: Log, { paths }:
     ...world,
     random: systemRandom,
     http: createRoutes(options, accept, systemClock, paths),
-    fault: (error, where) => {
-      const { message } = asMillraceError(error);
-      const stack = error instanceof Error ? error.stack : undefined;
-      log.error({ event: 'fault', where, stack }, `fault in ${where}: ${message}`);
-    },
+    fault: (error, where) => observer.fault(error, where),
+    fact,
   });
-  return { options, table, tally, series, sessions, requests, coordination, crew, deliver, server };
+  const watched = { options, table, sessions, requests, coordination, crew, server };
+  return { ...watched, tally, series, counts, cells, deliver, observer };
+}
+
+/** Main's views of the shared memory, and what counts in it. */
+function openMemory(options: Options, workers: number) {
+  const series = schedule(dimensionsOf(options));
+  const shared = allocateShared(options, workers, series.size);
+  return {
+    series,
+    shared,
+    cells: openThreadCells(shared.threads),
+    sessionCells: openSessionCells(shared.sessions),
+    slab: openSlab(shared.slab),
+    table: openUpstreamTable(shared.upstreams),
+    ledger: openLedger(shared.ledger, options.memory.memoryBytesMax, MAIN_ROW),
+    tally: new Tally(shared.counters, series, workers),
+    counts: new Counts(openCounters(shared.counters, MAIN_ROW, series.size), series),
+  };
 }

@@ -13,6 +13,7 @@ export async function start(
   listenings: Iterable<Listening>,
 ): Promise<Admin | undefined> {
   const { options, coordination, crew, deliver } = parts;
+  started.then(() => parts.observer.stop());
   // First in, last out: whoever watches sees the start and the drain.
   const admin = options.admin.enabled ? await startAdmin(options, sources(parts)) : undefined;
   started.then(() => admin?.close());
@@ -25,13 +26,14 @@ export async function start(
 }
 
 function sources(parts: Assembled): AdminSources {
-  const { series, tally, coordination, server } = parts;
+  const { series, tally, coordination, server, observer } = parts;
   const exporter = createExporter(() => ({ schedule: series, read: () => tally.read() }));
   return {
     ready: () => readiness(parts),
     metrics: () => exporter.text(),
     metricsType: exporter.contentType,
     status: () => status(parts),
+    events: () => observer.events.list(),
     drain: (name, drained) => coordination.drain(name, drained),
     fault: (error, where) => server.fault(error, where),
   };

@@ -15,6 +15,8 @@ export interface AdminSources {
   readonly metricsType: string;
   /** Anything JSON: version, uptime, backend, sessions, streams, workers, upstreams. Without secrets. */
   status(): unknown;
+  /** The newest changes of state and faults. Without secrets. */
+  events(): unknown;
   /** Rejects with a MillraceError; resolves when no new stream will start there (or may again). */
   drain(upstream: string, drained: boolean): Promise<void>;
   /** A source threw something that is not a MillraceError: for the log; the client only learns that it failed. */
@@ -156,6 +158,7 @@ const pages: Readonly<Record<string, Page>> = Object.assign(
     },
     '/metrics': exportMetrics,
     '/status.json': (sources: AdminSources) => json(200, sources.status()),
+    '/events.json': (sources: AdminSources) => json(200, sources.events()),
   },
 );
 

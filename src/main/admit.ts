@@ -59,6 +59,7 @@ export class Admit {
 
   message(session: Session, bytes: Uint8Array, binary: boolean): void {
     this.#counts.received(bytes.byteLength);
+    session.bytesIn += bytes.byteLength;
     if (session.revoked)
       return this.#complain(session, new MillraceError('MILLRACE_KEY_REVOKED', {}));
     // Without limits no clock is read: it would cost an echo more than everything else here.
@@ -92,6 +93,7 @@ export class Admit {
       const bound = 'memory.retainedBytesMax';
       return this.#complain(session, new MillraceError('MILLRACE_OVERLOADED', { bound }));
     }
+    session.asked += 1;
     const link = this.#links[session.worker];
     request.owner = WORKER_ROW + session.worker;
     request.ownerGeneration = link.generation & 0xffff;
@@ -103,6 +105,7 @@ export class Admit {
   #echo(session: Session, bytes: Uint8Array, binary: boolean): void {
     const status = session.connection.send(bytes, binary);
     this.#counts.sent(1, bytes.byteLength);
+    session.bytesOut += bytes.byteLength;
     if (status !== 'buffered') return;
     const { messageBytesMax } = this.#options.server;
     if (session.connection.buffered() <= messageBytesMax + this.#options.session.creditBytes)

@@ -105,6 +105,7 @@ export class Deliver {
     const at = this.#frames++;
     this.#payloads[at] = bytes;
     this.#bytes += bytes.byteLength;
+    session.bytesOut += bytes.byteLength;
     this.#binary[at] = flags & Flag.binary;
     this.#next[at] = -1;
     if (session.batchTail === -1) {

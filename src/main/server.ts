@@ -2,13 +2,14 @@
  * The main thread's half of the engine: handlers of the WebSocket backend on one side, the workers' links on the other. It holds
  * no policy of its own: accept decides who comes in, admit what a message means, deliver what goes out.
  */
-import { MillraceError } from '../errors.ts';
-
+import { type Code, MillraceError } from '../errors.ts';
 import { Kind } from '../memory/layout.ts';
 import type { Options } from '../options/schema.ts';
 import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import { close as closeCode } from '../protocol/close.ts';
 import type { Dialect } from '../protocol/dialect.ts';
+import { parseTraceparent } from '../protocol/trace-context.ts';
+import type { Fact } from '../threads/facts.ts';
 import type { Accept, AcceptVerdict, Soon } from './accept.ts';
 import { refusal } from './accept.ts';
 import type { Admit } from './admit.ts';
@@ -47,6 +48,7 @@ export interface ServerParts {
   /** Plain HTTP of a known host: the page, the model list. */
   http(head: RequestHead, body: Uint8Array): Soon<HttpReply>;
   fault(error: unknown, where: string): void;
+  fact(fact: Fact): void;
 }
 
 export class Server implements BackendHandlers {
@@ -90,19 +92,20 @@ export class Server implements BackendHandlers {
     const { accept, clock, counts, sessions } = this.#parts;
     const head = accept.locate(seen);
     counts.stage('accept');
-    if (this.#draining) return refuse(counts, new MillraceError('MILLRACE_DRAINING', {}));
+    if (this.#draining) {
+      const error = new MillraceError('MILLRACE_DRAINING', {});
+      return this.#refuse(head, error, refusal(error));
+    }
     const verdict = accept.decide(head, clock.now(), sessions.count);
     if (!(verdict instanceof Promise)) return this.#answer(head, verdict);
     return verdict.then((settled) => this.#answer(head, settled));
   }
 
-  #answer({ address }: RequestHead, verdict: AcceptVerdict): UpgradeVerdict {
-    if (verdict.kind === 'refuse') {
-      this.#parts.counts.refused(verdict.error.code);
-      return { accept: false, reply: verdict.reply };
-    }
+  #answer(head: RequestHead, verdict: AcceptVerdict): UpgradeVerdict {
+    if (verdict.kind === 'refuse') return this.#refuse(head, verdict.error, verdict.reply);
     const { kind: _, protocol, ...admitted } = verdict;
-    const user: Admission = { ...admitted, address };
+    const trace = parseTraceparent(head.header('traceparent'), head.header('tracestate'));
+    const user: Admission = { ...admitted, address: head.address, ...(trace && { trace }) };
     return { accept: true, user, ...(protocol === undefined ? {} : { protocol }) };
   }
 
@@ -148,11 +151,11 @@ export class Server implements BackendHandlers {
     link.control(Kind.credit, session);
   }
 
-  close(connection: Connection): void {
+  close(connection: Connection, code = 1006): void {
     const session = connection.user as Session | undefined;
     if (!session) return;
     connection.user = undefined;
-    this.#leave(session);
+    this.#leave(session, 'client', code);
   }
 
   http(seen: RequestHead, body: Uint8Array): Soon<HttpReply> {
@@ -169,12 +172,12 @@ export class Server implements BackendHandlers {
   /** Ends a session for this reason: its error's close code and sentence. */
   end(session: Session, error: MillraceError): void {
     this.#parts.counts.error(error.code);
-    this.closeSession(session, error.failure.close ?? closeCode.later, error.message);
+    this.closeSession(session, error.failure.close ?? closeCode.later, error.message, error.code);
   }
 
-  closeSession(session: Session, code: number, reason: string): void {
+  closeSession(session: Session, code: number, reason: string, why?: Code): void {
     session.connection.close(code, clip(reason));
-    this.#leave(session);
+    this.#leave(session, 'server', code, why);
   }
 
   /** A request whose worker is lost and that cannot run again: its epitaph, or the dialect's complaint when it had no frame yet. */
@@ -189,6 +192,17 @@ export class Server implements BackendHandlers {
         : dialects[session.admission.dialect].complain(error);
       session.connection.send(frame, false);
     }
+    this.#parts.fact({
+      fact: 'stream-lost',
+      session: session.slot,
+      generation: session.generation,
+      stream: request.number,
+      principal: session.principal,
+      dialect: session.admission.dialect,
+      frames: delivered,
+      durationMs: this.#parts.clock.now() - request.arrivedMs,
+      code: error.code,
+    });
     requests.settle(request);
   }
 
@@ -239,7 +253,8 @@ export class Server implements BackendHandlers {
     sessions.slice(0, sessions.used, (session) => {
       const closed = new Promise<void>((resolve) => {
         ticker.after(spreadMs * random.next(), () => {
-          if (session.open) this.closeSession(session, closeCode.restart, message);
+          if (session.open)
+            this.closeSession(session, closeCode.restart, message, 'MILLRACE_DRAINING');
           resolve();
         });
       });
@@ -248,15 +263,38 @@ export class Server implements BackendHandlers {
     await Promise.all(closing);
   }
 
-  #leave(session: Session): void {
+  #refuse(head: RequestHead, error: MillraceError, reply: HttpReply): UpgradeVerdict {
+    this.#parts.counts.refused(error.code);
+    this.#parts.fact({ fact: 'handshake-refused', code: error.code, address: head.address });
+    return { accept: false, reply };
+  }
+
+  #leave(session: Session, by: 'client' | 'server', closeCode: number, code?: Code): void {
     if (!session.open) return;
-    const { sessions, requests, accept, crew, counts } = this.#parts;
+    const { sessions, requests, accept, crew, counts, clock } = this.#parts;
     sessions.remove(session);
     requests.settleAll(session);
     const link = crew.links[session.worker];
     link.control(Kind.sessionClose, session);
     accept.closed(session.address, session.principal);
     counts.sessions(sessions.count);
+    const { admission, slot, generation, bytesIn, bytesOut } = session;
+    this.#parts.fact({
+      fact: 'session-ended',
+      session: slot,
+      generation,
+      principal: admission.principal,
+      ...(admission.keyName !== undefined && { keyName: admission.keyName }),
+      dialect: admission.dialect,
+      address: admission.address,
+      by,
+      closeCode,
+      ...(code && { code }),
+      requests: session.asked,
+      bytesIn,
+      bytesOut,
+      durationMs: clock.now() - session.openedMs,
+    });
   }
 
   /** Pings the silent, closes the dead and those who do not read. */
@@ -303,11 +341,6 @@ export function deliverEvents(server: () => Server): DeliverEvents {
     credited: (session) => server().credited(session),
     close: (session, code, reason) => server().closeSession(session, code, reason),
   };
-}
-
-function refuse(counts: Counts, error: MillraceError): UpgradeVerdict {
-  counts.refused(error.code);
-  return { accept: false, reply: refusal(error) };
 }
 
 /** Puts the next sequence number (decimal) into the gap. */

@@ -3,6 +3,7 @@ import type { SessionCells } from '../memory/contract.ts';
 import { must } from '../must.ts';
 import type { DialectName } from '../options/names.ts';
 import type { LimitSubject } from '../policy/limit/limiter.ts';
+import type { TraceContext } from '../protocol/trace-context.ts';
 import type { Rights } from '../threads/messages.ts';
 import type { Connection } from './backend/backend.ts';
 import type { Request } from './requests.ts';
@@ -18,6 +19,8 @@ export interface Admission {
   readonly rights?: Rights;
   /** It came by a configured key, and goes when that key goes. */
   readonly byKey?: boolean;
+  /** The trace that its upgrade request belongs to. */
+  readonly trace?: TraceContext;
 }
 
 /** One client's WebSocket, as main sees it. */
@@ -47,6 +50,11 @@ export class Session implements LimitSubject {
   batchHead = -1;
   batchTail = -1;
   open = true;
+  /** For its log line: payload bytes, and the messages that became requests. */
+  readonly openedMs: number;
+  bytesIn = 0;
+  bytesOut = 0;
+  asked = 0;
 
   constructor(
     slot: number,
@@ -62,6 +70,7 @@ export class Session implements LimitSubject {
     this.admission = admission;
     this.worker = worker;
     this.seenMs = nowMs;
+    this.openedMs = nowMs;
   }
 
   get unsettled(): number {

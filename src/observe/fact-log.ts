@@ -1,9 +1,19 @@
 /** Facts as log lines: what an operator reads, with the fields a machine filters by. */
 import type { Fact } from '../threads/facts.ts';
+import { accessLine, sessionName } from './access-line.ts';
+import type { LineBound } from './line-bound.ts';
 import type { Log } from './log.ts';
 
+/** Kinds of lines that clients or upstreams can cause as often as they like. */
+const bounded: ReadonlySet<Fact['fact']> = new Set<Fact['fact']>([
+  'handshake-refused',
+  'attempt-failed',
+  'fault',
+]);
+
 /** `streams`: write a line for every finished stream. */
-export function logFact(log: Log, fact: Fact, streams: boolean): void {
+export function logFact(log: Log, fact: Fact, streams: boolean, bound: LineBound): void {
+  if (bounded.has(fact.fact) && !bound.admits(fact.fact)) return;
   const { fact: event, ...rest } = fact;
   const fields = { event, ...rest };
   switch (fact.fact) {
@@ -34,7 +44,13 @@ export function logFact(log: Log, fact: Fact, streams: boolean): void {
     case 'attempt-failed':
       return log.warn(fields, `an attempt at upstream ${fact.upstream} failed`);
     case 'stream-ended':
-      return streams ? log.info(fields, `stream ${fact.outcome}`) : undefined;
+      return streams ? log.info(accessLine(fact), `stream ${fact.outcome}`) : undefined;
+    case 'stream-lost':
+      return log.warn({ ...fields, session: sessionName(fact) }, 'stream lost with its worker');
+    case 'session-ended':
+      return log.debug({ ...fields, session: sessionName(fact) }, `session ended by ${fact.by}`);
+    case 'handshake-refused':
+      return log.info(fields, `handshake refused: ${fact.code}`);
     case 'fault':
       return log.error(fields, `fault while ${fact.where}: ${fact.text}`);
   }

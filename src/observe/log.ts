@@ -1,6 +1,7 @@
 /** The log: one JSON line per event on standard output. Keys, tokens and what clients wrote never appear in it. */
 import { type DestinationStream, destination, pino } from 'pino';
 import type { Options } from '../options/schema.ts';
+import { prettyStream } from './pretty.ts';
 
 /** What the engine needs of a logger; a pino instance is one too. */
 export interface Log {
@@ -10,11 +11,13 @@ export interface Log {
   error(facts: object, text: string): void;
 }
 
+type LogOptions = Pick<Options['log'], 'level'> & Partial<Options['log']>;
+
 /** Lines waiting for a standard output that nobody reads; beyond this they are dropped rather than kept. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 
 /** `stream` is for tests and embedders; standard output otherwise, never blocking the loop and flushed at exit. */
-export function createLog(options: Options['log'], stream?: DestinationStream): Log {
+export function createLog(options: LogOptions, stream?: DestinationStream): Log {
   const settings = {
     level: options.level,
     base: { name: 'millrace' },
@@ -25,7 +28,10 @@ export function createLog(options: Options['log'], stream?: DestinationStream): 
     },
   };
   const out = stream ?? destination({ dest: 1, sync: false, maxLength: WAITING_BYTES_MAX });
-  return pino(settings, out);
+  const { format = 'auto' } = options;
+  // A stream that was handed in is nobody's terminal.
+  const isPretty = format === 'pretty' || (format === 'auto' && !stream && process.stdout.isTTY);
+  return pino(settings, isPretty ? prettyStream(out) : out);
 }
 
 /** A log for embedders who gave none. */
@@ -81,7 +87,8 @@ const bearer = /\b(Bearer|Basic)\s+[^\s"',]+/gi;
 const knownKeys = /\b(sk|pk|rk|xai|gsk)-[A-Za-z0-9_-]{8,}/g;
 const credentials = /\/\/[^/@\s]+@/g;
 
-function redactText(text: string): string {
+/** Without what looks like a secret. */
+export function redactText(text: string): string {
   if (!suspicious.test(text)) return text;
   return text
     .replaceAll(bearer, `$1 ${HIDDEN}`)

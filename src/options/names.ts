@@ -12,3 +12,5 @@ export const strategyNames = [
   'Random',
   'P2C',
 ] as const;
+
+export const propagations = ['never', 'incoming', 'always'] as const;

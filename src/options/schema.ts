@@ -10,6 +10,7 @@ import { demo } from './groups/demo.ts';
 import { keys } from './groups/keys.ts';
 import { log } from './groups/log.ts';
 import { memory } from './groups/memory.ts';
+import { observe } from './groups/observe.ts';
 import { paths } from './groups/paths.ts';
 import { server } from './groups/server.ts';
 import { session } from './groups/session.ts';
@@ -31,6 +32,7 @@ export const schema = z.strictObject({
   memory: memory.prefault({}),
   admin: admin.prefault({}),
   log: log.prefault({}),
+  observe: observe.prefault({}),
   demo: demo.prefault({}),
 });
 

@@ -9,6 +9,7 @@
 import type { MillraceError } from '../errors.ts';
 import type { EventSink } from './events.ts';
 import type { ModelRequest } from './request.ts';
+import type { TraceContext } from './trace-context.ts';
 
 export interface Dialect {
   readonly name: string;
@@ -65,6 +66,8 @@ export interface Turn {
   readonly model: string;
   /** The response's id, as the client will see it. */
   readonly responseId: string;
+  /** The trace the message itself belongs to; otherwise its session's. */
+  readonly trace?: TraceContext;
   /** The dialect's own parsed message: only its conversation looks into it. */
   readonly detail: unknown;
 }

@@ -6,6 +6,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { WireError } from '../errors.ts';
 import type { SharedBytes } from '../memory/contract.ts';
 import type { Options } from '../options/schema.ts';
+import type { TraceContext } from '../protocol/trace-context.ts';
 import type { Fact } from './facts.ts';
 
 /** The shared memory, as the engine made it: handed to every thread once. */
@@ -83,6 +84,8 @@ export interface SessionFacts {
   /** What the operator calls the key; absent: it has no name. */
   readonly keyName?: string;
   readonly rights?: Rights;
+  /** The trace that its upgrade request belongs to. */
+  readonly trace?: TraceContext;
 }
 
 /**

@@ -11,13 +11,14 @@
 import { asMillraceError, type Code, MillraceError } from '../errors.ts';
 import { retryAfterMs } from '../policy/backoff.ts';
 import type { Encoder } from '../protocol/dialect.ts';
-import type { Usage } from '../protocol/events.ts';
+import type { FinishReason, Usage } from '../protocol/events.ts';
 import type { Decoder, HeaderReader, Provider, ProviderRequest } from '../protocol/provider.ts';
 import type { Exchange, ExchangeHandler } from '../protocol/transport.ts';
 import type { Alarm } from './alarms.ts';
 import { Gate } from './gate.ts';
 import type { Means } from './means.ts';
 import type { Upstream } from './route.ts';
+import { Story } from './story.ts';
 import type { Tap } from './tap.ts';
 
 /** How much of an error response is read. */
@@ -49,6 +50,7 @@ export interface AttemptEvents {
 
 export class Attempt implements ExchangeHandler {
   readonly upstream: Upstream;
+  readonly story: Story;
   readonly #means: Means;
   readonly #provider: Provider;
   readonly #encoder: Encoder;
@@ -57,7 +59,6 @@ export class Attempt implements ExchangeHandler {
   readonly #gate: Gate;
   readonly #alarm: Alarm;
   readonly #exchange: Exchange;
-  readonly #startMs: number;
   #phase: Phase = 'connect';
   #decoder: Decoder | undefined;
   #committed = false;
@@ -91,9 +92,10 @@ export class Attempt implements ExchangeHandler {
     this.#gate = new Gate(means.coalesce(encoder, () => means.tally.merged()));
     this.#alarm = means.alarms.create(() => this.#ring());
     const { connectTimeoutMs, firstDeltaTimeoutMs } = means.options.stream;
-    this.#startMs = means.clock.now();
-    this.#firstDueMs = this.#startMs + firstDeltaTimeoutMs;
-    this.#dueMs = this.#startMs + connectTimeoutMs;
+    const nowMs = means.clock.now();
+    this.story = new Story(nowMs);
+    this.#firstDueMs = nowMs + firstDeltaTimeoutMs;
+    this.#dueMs = nowMs + connectTimeoutMs;
     this.#arm();
     tap.onResumed(() => this.#resume());
     encoder.from(upstream.options.name);
@@ -103,6 +105,15 @@ export class Attempt implements ExchangeHandler {
 
   get usage(): Usage | undefined {
     return this.#gate.lastUsage;
+  }
+
+  get finishReason(): FinishReason | undefined {
+    return this.#gate.reason;
+  }
+
+  /** Deltas and tool calls so far. */
+  get deltas(): number {
+    return this.#gate.pieces;
   }
 
   /** Closes the socket now, in whatever phase. No event comes any more. */
@@ -120,13 +131,16 @@ export class Attempt implements ExchangeHandler {
   sent(): void {
     if (this.#phase !== 'connect') return;
     this.#sent = true;
-    this.#enter('headers', this.#means.options.stream.headersTimeoutMs);
+    const nowMs = this.#means.clock.now();
+    this.story.sentMs = nowMs;
+    this.#enter('headers', this.#means.options.stream.headersTimeoutMs, nowMs);
   }
 
   head(status: number, headers: HeaderReader): void {
     if (this.#phase === 'connect') this.sent();
     if (this.#phase !== 'headers') return;
     const { clock, options } = this.#means;
+    this.story.headMs = clock.now();
     if (status >= 200 && status < 300 && !pages.test(headers('content-type') ?? '')) {
       const { eventBytesMax } = options.stream;
       this.#decoder = this.#provider.decoder(this.upstream.options.name, this.#gate, {
@@ -182,6 +196,8 @@ export class Attempt implements ExchangeHandler {
 
   #look(moved: boolean, ended = false): void {
     const { outputBytesMax, finishGraceMs, gapTimeoutMs } = this.#means.options.stream;
+    const nowMs = this.#means.clock.now();
+    if (moved) this.story.moved(nowMs);
     // An encoder that counts more than content may have ended the answer itself.
     const full = this.#gate.contentBytes > outputBytesMax || this.#tap.ended;
     if (full && !this.#gate.finished) {
@@ -192,9 +208,9 @@ export class Attempt implements ExchangeHandler {
     if (this.#gate.finished) return this.#finished(ended);
     if (ended) return this.#failed(this.#lost('ended without a word'));
     if (this.#decoder?.state === 'finished') {
-      if (this.#phase !== 'grace') this.#enter('grace', finishGraceMs);
+      if (this.#phase !== 'grace') this.#enter('grace', finishGraceMs, nowMs);
     } else if (moved) {
-      this.#enter('gap', gapTimeoutMs);
+      this.#enter('gap', gapTimeoutMs, nowMs);
     }
     if (!this.#tap.clear()) this.#pause();
   }
@@ -203,7 +219,7 @@ export class Attempt implements ExchangeHandler {
     if (this.#committed || !this.#encoder.committed) return;
     this.#committed = true;
     const { tally, clock } = this.#means;
-    tally.firstDelta(this.upstream.index, clock.now() - this.#startMs);
+    tally.firstDelta(this.upstream.index, clock.now() - this.story.startMs);
     this.#events.committed();
   }
 
@@ -299,6 +315,7 @@ export class Attempt implements ExchangeHandler {
     this.#pausedMs = -1;
     this.#dueMs += stoodMs;
     this.#firstDueMs += stoodMs;
+    this.story.stood(stoodMs);
     this.#events.resumed(stoodMs);
   }
 
@@ -311,9 +328,9 @@ export class Attempt implements ExchangeHandler {
     this.#tap.ledger.give('outbox', bytes);
   }
 
-  #enter(phase: Phase, limitMs: number): void {
+  #enter(phase: Phase, limitMs: number, nowMs = this.#means.clock.now()): void {
     this.#phase = phase;
-    this.#dueMs = this.#means.clock.now() + limitMs;
+    this.#dueMs = nowMs + limitMs;
     this.#arm();
   }
 

@@ -10,6 +10,7 @@ export class Gate implements EventSink {
   pieces = 0;
   contentBytes = 0;
   finished = false;
+  reason: FinishReason | undefined;
   error: MillraceError | undefined;
   lastUsage: Usage | undefined;
   readonly #next: EventSink;
@@ -42,6 +43,7 @@ export class Gate implements EventSink {
   finish(reason: FinishReason): void {
     if (this.#usageWaits && this.lastUsage) this.#next.usage(this.lastUsage);
     this.finished = true;
+    this.reason = reason;
     this.#next.finish(reason);
   }
 

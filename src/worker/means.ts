@@ -13,6 +13,8 @@ import type { Route } from './route.ts';
 import type { Tally } from './tally.ts';
 
 export interface Means {
+  /** This worker's number. */
+  readonly worker: number;
   readonly options: Options;
   readonly clock: Clock;
   readonly random: Random;

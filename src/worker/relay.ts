@@ -135,6 +135,7 @@ export class Relay {
     const { options, clock, random, transport, providers, table, worker, generation } = this.#parts;
     const { retriesRunningShare, retriesRunningMax } = options.stream;
     return {
+      worker,
       options,
       clock,
       random,

@@ -210,7 +210,7 @@ export class Session {
       tap.epitaph(epitaph.bytes, epitaph.at);
       if (openerHoldMs === 0) tap.release();
       const { dialect, principal, keyName } = facts;
-      const about = { turn, dialect, principal, keyName };
+      const about = { turn, dialect, principal, keyName, trace: turn.trace ?? facts.trace };
       entry.stream = new Stream(means, about, request, encoder, tap, done);
       entry.stream.start();
     } catch (thrown) {

@@ -11,10 +11,13 @@ import type { outcomes } from '../observe/metrics.ts';
 import { Attempts } from '../policy/retry.ts';
 import type { Encoder, Turn } from '../protocol/dialect.ts';
 import type { ModelRequest } from '../protocol/request.ts';
+import type { TraceContext } from '../protocol/trace-context.ts';
+import type { AttemptFact, StreamEnded } from '../threads/facts.ts';
 import type { Alarm } from './alarms.ts';
 import { Attempt, type AttemptEvents, type AttemptFailure } from './attempt.ts';
 import type { Means } from './means.ts';
 import type { Place, PlaceOutcome } from './place.ts';
+import { StreamTrace } from './stream-trace.ts';
 import type { Tap } from './tap.ts';
 
 /** What is said about a stream when it ends. */
@@ -24,7 +27,12 @@ export interface StreamFacts {
   readonly principal: string;
   /** What the operator calls the session's key. */
   readonly keyName: string | undefined;
+  /** The trace it belongs to, as its message or its session said. */
+  readonly trace?: TraceContext | undefined;
 }
+
+/** Attempts told one by one; all are counted. */
+const TRIES_MAX = 16;
 
 type Outcome = (typeof outcomes)[number];
 
@@ -48,13 +56,20 @@ export class Stream implements AttemptEvents {
   #place: Place | undefined;
   /** The one asked last. */
   #upstream = '';
+  #provider = '';
   #retrying = false;
   /** The last attempt never left the process: its successor costs no budget. */
   #freeRetry = false;
   #failure: MillraceError | undefined;
   #committed = false;
-  #firstDeltaMs = 0;
+  #firstDeltaMs = -1;
   #ended = false;
+  readonly #trace: StreamTrace | undefined;
+  readonly #startWallMs: number;
+  readonly #tries: AttemptFact[] = [];
+  /** The running attempt's. */
+  #spanId: string | undefined;
+  #pausedMs = 0;
 
   /** `done`: everything this stream says is in the ring; its lane is free. */
   constructor(
@@ -73,6 +88,8 @@ export class Stream implements AttemptEvents {
     this.#done = done;
     this.#attempts = new Attempts(means.options.stream);
     this.#startMs = means.clock.now();
+    this.#startWallMs = means.clock.wall();
+    this.#trace = StreamTrace.of(facts.trace, means.options.observe, means.random);
     this.#deadlineMs = this.#startMs + means.options.stream.deadlineMs;
     this.#deadline = means.alarms.create(() => this.#late());
     this.#wait = means.alarms.create(() => this.#choose());
@@ -89,7 +106,7 @@ export class Stream implements AttemptEvents {
     if (this.#ended) return;
     this.#drop();
     if (cause === 'client') this.#encode(() => this.#encoder.cancel());
-    this.#end('cancelled', undefined);
+    this.#end('cancelled', undefined, cause === 'client' ? 'asked' : 'left');
   }
 
   /** Ends it with a failure of ours (stopping). */
@@ -109,7 +126,7 @@ export class Stream implements AttemptEvents {
   }
 
   finished(): void {
-    this.#leave('succeeded');
+    this.#leave('succeeded', 'finished');
     this.#end('finished', undefined);
   }
 
@@ -117,7 +134,7 @@ export class Stream implements AttemptEvents {
     const attempt = this.#attempt;
     if (!attempt || this.#ended) return;
     const { error } = failure;
-    this.#leave(blame(error));
+    this.#leave(blame(error), error.code);
     this.#endRetry();
     const { index, options } = attempt.upstream;
     const { tally, route } = this.#means;
@@ -148,6 +165,7 @@ export class Stream implements AttemptEvents {
   }
 
   resumed(ms: number): void {
+    this.#pausedMs += ms;
     if (this.#committed) return;
     this.#deadlineMs += ms;
     this.#deadline.set(this.#deadlineMs);
@@ -181,10 +199,14 @@ export class Stream implements AttemptEvents {
     const upstream = means.route.upstream(place.upstream);
     const { name, apiKey, provider: providerName } = upstream.options;
     this.#upstream = name;
+    this.#provider = providerName;
     const provider = means.providers[providerName];
     try {
       const facts = apiKey === undefined ? { name, model } : { name, model, apiKey };
-      const request = provider.encode(this.#request, facts);
+      const plain = provider.encode(this.#request, facts);
+      const span = this.#trace?.attempt();
+      this.#spanId = span?.spanId;
+      const request = span ? { ...plain, headers: { ...plain.headers, ...span.headers } } : plain;
       means.tally.attempt(place.upstream);
       this.#attempt = new Attempt(
         means,
@@ -220,20 +242,26 @@ export class Stream implements AttemptEvents {
   #late(): void {
     if (this.#ended || this.#committed) return;
     const { deadlineMs } = this.#means.options.stream;
-    this.#drop('failed');
+    this.#drop('failed', 'MILLRACE_DEADLINE');
     this.#fail(new MillraceError('MILLRACE_DEADLINE', { limitMs: deadlineMs }));
   }
 
   /** No attempt runs any more. */
-  #drop(outcome: PlaceOutcome = 'neither'): void {
+  #drop(outcome: PlaceOutcome = 'neither', word: AttemptFact['outcome'] = 'cancelled'): void {
     this.#attempt?.cancel();
-    this.#leave(outcome);
+    this.#leave(outcome, word);
     this.#endRetry();
   }
 
-  #leave(outcome: PlaceOutcome): void {
-    this.#place?.leave(outcome);
+  /** The running attempt is over, said once for each: to the table, and to the stream's line. */
+  #leave(outcome: PlaceOutcome, word: AttemptFact['outcome']): void {
+    if (!this.#place) return;
+    this.#place.leave(outcome);
     this.#place = undefined;
+    if (!this.#attempt || this.#tries.length === TRIES_MAX) return;
+    const nowMs = this.#means.clock.now();
+    const { story, upstream } = this.#attempt;
+    this.#tries.push(story.fact(upstream, word, this.#startMs, nowMs, this.#spanId));
   }
 
   #fail(error: MillraceError): void {
@@ -252,12 +280,13 @@ export class Stream implements AttemptEvents {
     }
   }
 
-  #end(outcome: Outcome, error: MillraceError | undefined): void {
+  #end(outcome: Outcome, error: MillraceError | undefined, cause?: StreamEnded['cause']): void {
     this.#ended = true;
     this.#deadline.free();
     this.#wait.free();
-    this.#publishEnd(outcome, error);
-    this.#means.tally.ended(outcome, this.#means.clock.now() - this.#startMs);
+    const durationMs = this.#means.clock.now() - this.#startMs;
+    this.#publishEnd(outcome, error, cause, durationMs);
+    this.#means.tally.ended(outcome, durationMs);
     // The lane's next turn must not overtake frames that still wait.
     if (this.#tap.drained) this.#done();
     else this.#tap.onResumed(this.#done);
@@ -272,32 +301,60 @@ export class Stream implements AttemptEvents {
     this.#means.publish({ fact: 'attempt-failed', stream, upstream, error: error.toWire() });
   }
 
-  #publishEnd(outcome: Outcome, error: MillraceError | undefined): void {
+  #publishEnd(
+    outcome: Outcome,
+    error: MillraceError | undefined,
+    cause: StreamEnded['cause'],
+    durationMs: number,
+  ): void {
     const { turn, dialect, principal, keyName } = this.facts;
-    const usage = this.#attempt?.usage;
-    const inputTokens = usage?.inputTokens ?? 0;
-    const outputTokens = usage?.outputTokens ?? 0;
-    if (usage) this.#means.tally.tokens(inputTokens, outputTokens);
+    const { address, frames, bytes } = this.#tap;
+    const attempt = this.#attempt;
+    const usage = attempt?.usage ?? noUsage;
+    const deltas = attempt?.deltas ?? 0;
+    if (attempt?.usage) this.#means.tally.tokens(usage.inputTokens, usage.outputTokens);
     this.#means.publish({
       fact: 'stream-ended',
-      session: this.#tap.address.slot,
-      stream: this.#tap.address.stream,
+      session: address.slot,
+      generation: address.generation,
+      stream: address.stream,
       responseId: turn.responseId,
+      lane: turn.lane,
       principal,
       ...(keyName !== undefined && { keyName }),
       dialect,
-      model: turn.model,
+      model: clipped(turn.model),
       upstream: this.#upstream,
+      provider: this.#provider,
+      worker: this.#means.worker,
       attempts: this.#attempts.made,
+      tries: this.#tries,
       outcome,
+      ...(cause && { cause }),
+      ...(attempt?.finishReason && { finishReason: attempt.finishReason }),
       ...(error && { error: error.toWire() }),
-      inputTokens,
-      outputTokens,
-      frames: this.#tap.frames,
+      ...usage,
+      frames,
+      bytes,
+      deltas,
+      startedWallMs: this.#startWallMs,
       firstDeltaMs: this.#firstDeltaMs,
-      durationMs: this.#means.clock.now() - this.#startMs,
+      meanGapMs: attempt?.story.meanGapMs(deltas) ?? -1,
+      maxGapMs: deltas > 1 ? (attempt?.story.maxGapMs ?? -1) : -1,
+      pausedMs: this.#pausedMs,
+      durationMs,
+      ...(this.#trace && { trace: this.#trace.fact }),
     });
   }
+}
+
+const noUsage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 };
+
+/** An upstream that names no models takes any name a client writes. */
+const MODEL_CHARS_MAX = 128;
+
+function clipped(model: string): string {
+  return model.length <= MODEL_CHARS_MAX ? model : `${model.slice(0, MODEL_CHARS_MAX)}…`;
 }
 
 const blameless: ReadonlySet<Code> = new Set<Code>([

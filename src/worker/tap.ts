@@ -30,6 +30,7 @@ export class Tap implements FrameSink {
   #ended = false;
   #next: number;
   #frames = 0;
+  #bytes = 0;
   #resumed: (() => void) | undefined;
 
   /** Frames with a sequence below `skip` were delivered before a worker died: they are made, not sent. */
@@ -53,6 +54,11 @@ export class Tap implements FrameSink {
   /** Frames made, sent or waiting. */
   get frames(): number {
     return this.#frames;
+  }
+
+  /** Their bytes. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   get ledger(): Ledger {
@@ -89,6 +95,7 @@ export class Tap implements FrameSink {
     this.#ended = (flags & Flag.terminal) !== 0;
     if (sequence < this.#skip) return;
     this.#frames += 1;
+    this.#bytes += length;
     if (this.#holding && (flags & Flag.opener) === 0) this.release();
     this.#put(Kind.frame, flags, sequence, 0, bytes.subarray(0, length));
   }

@@ -139,6 +139,7 @@ export class EngineSim {
       fault: (error) => {
         throw error;
       },
+      fact: (fact) => void this.facts.push(fact),
     });
   }
 

@@ -36,6 +36,7 @@ async function setting(
     ready: () => state,
     metrics: async () => 'metric 1\n',
     metricsType: 'text/plain; version=0.0.4; charset=utf-8',
+    events: () => ({ total: 1, events: [{ number: 1, event: 'upstream-health' }] }),
     status: () => ({ uptimeS: 1 }),
     drain: async (upstream, drained) => void drains.push([upstream, drained]),
     fault: (_, where) => void faults.push(where),

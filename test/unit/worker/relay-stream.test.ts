@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Flag, Kind } from '../../../src/memory/layout.ts';
 import { WORKER_ROW } from '../../../src/threads/roster.ts';
-import { rig } from '../../support/relay-rig.ts';
+import { rig, SESSION_GENERATION } from '../../support/relay-rig.ts';
 
 describe('a turn', () => {
   test('openers at once, deltas as they come, one end; sequences, flags and counters agree', async () => {
@@ -40,18 +40,44 @@ describe('a turn', () => {
       {
         fact: 'stream-ended',
         session: 1,
+        generation: SESSION_GENERATION,
         stream: turn,
         responseId: '',
+        lane: '',
         principal: 'anonymous',
         dialect: 'responses',
         model: 'demo',
         upstream: 'one',
+        provider: 'openai-chat',
+        worker: 0,
         attempts: 1,
+        tries: [
+          {
+            upstream: 'one',
+            provider: 'openai-chat',
+            origin: 'http://one.test',
+            outcome: 'finished',
+            startMs: 0,
+            sentMs: 0,
+            headMs: 0,
+            firstMs: 0,
+            durationMs: 0,
+          },
+        ],
         outcome: 'finished',
+        finishReason: 'stop',
         inputTokens: 0,
+        cachedTokens: 0,
         outputTokens: 0,
+        reasoningTokens: 0,
         frames: r.of(turn).length,
+        bytes: r.of(turn).reduce((sum, { text }) => sum + Buffer.byteLength(text), 0),
+        deltas: 4,
+        startedWallMs: 1_790_000_001_000,
         firstDeltaMs: 0,
+        meanGapMs: 0,
+        maxGapMs: 0,
+        pausedMs: 0,
         durationMs: 0,
       },
     );

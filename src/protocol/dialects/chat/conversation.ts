@@ -17,6 +17,7 @@ import { formatId } from '../../ids.ts';
 import type { Message } from '../../request.ts';
 import type { EscapedText } from '../escaped-text.ts';
 import { type Fields, slice } from '../fields.ts';
+import { messageTrace } from '../message-trace.ts';
 import { readMessage } from '../read-message.ts';
 import { ChatEncoder } from './encoder.ts';
 import { errorFrame } from './error-frame.ts';
@@ -56,7 +57,9 @@ export class ChatConversation implements Conversation {
       const detail = fields.text('message');
       const model = this.#model(fields);
       const responseId = formatId('chat_', message.seed);
-      return { kind: 'turn', turn: { lane: '', model, responseId, detail } };
+      const trace = messageTrace(fields);
+      const turn = { lane: '', model, responseId, detail, ...(trace && { trace }) };
+      return { kind: 'turn', turn };
     } catch (thrown) {
       if (!(thrown instanceof MillraceError)) throw thrown;
       const frames = [errorFrame(thrown)];

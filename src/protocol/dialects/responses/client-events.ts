@@ -52,7 +52,16 @@ export const responsesCreateFields: readonly CreateField[] = [
   { name: 'text', use: 'used', text: '`format` is passed on, `verbosity` said back.' },
   { name: 'user', use: 'used', text: 'Passed on; `safety_identifier` stands in for it.' },
   { name: 'seed', use: 'used', text: 'An extension: passed on.' },
-  { name: 'metadata', use: 'echoed', text: 'Strings by name.' },
+  {
+    name: 'metadata',
+    use: 'echoed',
+    text: 'Strings by name; `traceparent` and `tracestate` say which trace the response belongs to.',
+  },
+  {
+    name: 'client_metadata',
+    use: 'used',
+    text: 'Only `traceparent` and `tracestate`, also as `ws_request_header_traceparent`.',
+  },
   { name: 'truncation', use: 'echoed', text: 'auto or disabled; nothing is ever cut out here.' },
   { name: 'service_tier', use: 'echoed', text: 'Not passed on.' },
   { name: 'max_tool_calls', use: 'echoed', text: 'Not passed on.' },

@@ -97,7 +97,9 @@ export class ResponsesConversation implements Conversation {
     if (lane !== '') this.#name(lane);
     const detail: Detail = { request, createdAt: Math.floor(message.arrivedMs / 1000) };
     const responseId = formatId('resp_', message.seed);
-    return { kind: 'turn', turn: { lane, model: request.settings.model, responseId, detail } };
+    const { trace, settings } = request;
+    const turn = { lane, model: settings.model, responseId, detail, ...(trace && { trace }) };
+    return { kind: 'turn', turn };
   }
 
   /** Lanes are counted over the session's whole life: an ended one still has what can be continued. */

@@ -5,7 +5,9 @@
 import { MillraceError } from '../../../errors.ts';
 import type { ModelList } from '../../dialect.ts';
 import type { Message, ModelRequest } from '../../request.ts';
+import type { TraceContext } from '../../trace-context.ts';
 import { type Fields, invalid, slice, unsupported } from '../fields.ts';
+import { messageTrace } from '../message-trace.ts';
 import { readInput } from './input.ts';
 import { readFormat, readToolChoice, readTools } from './tools.ts';
 
@@ -21,6 +23,7 @@ export interface CreateRequest {
   readonly store: boolean;
   readonly instructions?: string;
   readonly input: readonly Message[];
+  readonly trace?: TraceContext;
   /** The request without its messages. */
   readonly settings: Omit<ModelRequest, 'messages'>;
   /** The response object's fields that repeat the request: `"a":1,"b":null`, without braces. */
@@ -37,11 +40,13 @@ export function readCreate(outer: Fields, models: ModelList): CreateRequest {
   const generate = outer.boolean('generate') ?? request.boolean('generate') ?? true;
   const settings = readSettings(request, model);
   const input = readInput(request);
+  const trace = messageTrace(request) ?? messageTrace(outer);
   if (generate && input.length === 0 && previousId === undefined)
     throw invalid(request.at('input'), 'a string or an array of items', request.raw('input'));
   return {
     ...(previousId === undefined ? {} : { previousId }),
     ...(instructions === undefined ? {} : { instructions }),
+    ...(trace && { trace }),
     generate,
     store: request.boolean('store') ?? true,
     input,

@@ -1,0 +1,53 @@
+/** Where all facts of the engine arrive, on main: each goes to whoever tells it further. */
+import { asMillraceError } from '../errors.ts';
+import type { Options } from '../options/schema.ts';
+import type { Clock, Ticker } from '../policy/ports.ts';
+import type { Fact } from '../threads/facts.ts';
+import { EventRing } from './event-ring.ts';
+import { logFact } from './fact-log.ts';
+import { LineBound } from './line-bound.ts';
+import type { Log } from './log.ts';
+
+export interface ObserverParts {
+  readonly options: Pick<Options, 'log' | 'observe'>;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly ticker: Ticker;
+}
+
+export class Observer {
+  readonly events: EventRing;
+  readonly #parts: ObserverParts;
+  readonly #bound: LineBound;
+
+  constructor(parts: ObserverParts) {
+    const { options, log, clock, ticker } = parts;
+    this.#parts = parts;
+    this.events = new EventRing(options.observe.eventsMax);
+    this.#bound = new LineBound(options.log.linesPerSecondMax, clock, ticker, (of, lines) =>
+      log.warn({ event: 'suppressed', of, lines }, `suppressed ${lines} lines of ${of}`),
+    );
+  }
+
+  /** Also a method to hand over: it needs no `this`. */
+  readonly fact = (fact: Fact): void => {
+    const { options, log, clock } = this.#parts;
+    this.events.fact(fact, clock.wall());
+    logFact(log, fact, options.log.streams, this.#bound);
+  };
+
+  /** Says what it still owes. */
+  stop(): void {
+    this.#bound.stop();
+  }
+
+  /** Something threw that should not. The stack goes to the log only. */
+  fault(thrown: unknown, where: string): void {
+    const { log, clock } = this.#parts;
+    const text = asMillraceError(thrown).message;
+    const stack = thrown instanceof Error ? thrown.stack : undefined;
+    this.events.add('fault', { where, text }, clock.wall());
+    if (!this.#bound.admits('fault')) return;
+    log.error({ event: 'fault', where, stack }, `fault in ${where}: ${text}`);
+  }
+}
