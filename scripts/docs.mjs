@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The documents that follow from tables: docs/OPTIONS.md, docs/ERRORS.md, docs/METRICS.md, docs/PROTOCOL.md. `--write` writes them (npm run docs),
+ * The documents that follow from tables: docs/OPTIONS.md, docs/ERRORS.md, docs/METRICS.md, docs/PROTOCOL.md, docs/millrace.schema.json. `--write` writes them (npm run docs),
  * `--check` fails when one is stale. Works on the built code.
  */
 
@@ -17,6 +17,8 @@ if (!check) {
 
 /** @type {typeof import('../src/options/explain.ts')} */
 const { explain } = await import('../dist/src/options/explain.js');
+/** @type {typeof import('../src/options/json-schema.ts')} */
+const { jsonSchema } = await import('../dist/src/options/json-schema.js');
 /** @type {typeof import('../src/errors.ts')} */
 const { failures } = await import('../dist/src/errors.js');
 /** @type {typeof import('../src/observe/metrics.ts')} */
@@ -105,17 +107,18 @@ function metricsPage() {
 }
 
 const pages = {
-  OPTIONS: options(),
-  ERRORS: errors(),
-  METRICS: metricsPage(),
-  PROTOCOL: page('Protocol', ...protocolParts(table)),
+  'OPTIONS.md': options(),
+  'ERRORS.md': errors(),
+  'METRICS.md': metricsPage(),
+  'PROTOCOL.md': page('Protocol', ...protocolParts(table)),
+  'millrace.schema.json': `${JSON.stringify(jsonSchema(), null, 2)}\n`,
 };
 let stale = 0;
 for (const [name, text] of Object.entries(pages)) {
-  const file = `${root}/docs/${name}.md`;
+  const file = `${root}/docs/${name}`;
   if (existsSync(file) && readFileSync(file, 'utf8') === text) continue;
   if (check) {
-    process.stderr.write(`docs/${name}.md does not say what the source says: run npm run docs\n`);
+    process.stderr.write(`docs/${name} does not say what the source says: run npm run docs\n`);
     stale++;
   } else {
     mkdirSync(`${root}/docs`, { recursive: true });

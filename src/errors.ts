@@ -31,6 +31,11 @@ export const failures = {
     status: 500,
     text: 'cannot read the configuration {file}: {reason}',
   },
+  MILLRACE_CONFIG_UNWRITABLE: {
+    retry: 'never',
+    status: 500,
+    text: 'cannot write the configuration {file}: {reason}',
+  },
   MILLRACE_PORT_TAKEN: {
     retry: 'later',
     status: 500,

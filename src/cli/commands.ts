@@ -25,6 +25,11 @@ export const commands: readonly CommandRow[] = [
     load: async () => (await import('./commands/serve.ts')).serveCommand,
   },
   {
+    name: 'init',
+    summary: 'Write a commented configuration to begin with.',
+    load: async () => (await import('./commands/init.ts')).initCommand,
+  },
+  {
     name: 'check-config',
     summary: 'Check the configuration; print every option in force with its origin.',
     load: async () => (await import('./commands/check-config.ts')).checkConfigCommand,
@@ -33,5 +38,15 @@ export const commands: readonly CommandRow[] = [
     name: 'options',
     summary: 'List every option with its default, environment name and flag.',
     load: async () => (await import('./commands/options.ts')).optionsCommand,
+  },
+  {
+    name: 'config-schema',
+    summary: 'Print the JSON Schema of the configuration, for editors.',
+    load: async () => (await import('./commands/config-schema.ts')).configSchemaCommand,
+  },
+  {
+    name: 'version',
+    summary: 'Print the version of millrace.',
+    load: async () => (await import('./commands/version.ts')).versionCommand,
   },
 ];

@@ -1,6 +1,13 @@
 /** Commands that need the options: the flags, and from them, the environment and the file what is in force. */
 import type { Command } from 'commander';
-import { type Resolved, resolveOptions } from '../options/resolve.ts';
+import { MillraceError } from '../errors.ts';
+import {
+  type Inspection,
+  inspectOptions,
+  type Resolved,
+  resolveOptions,
+  type Sources,
+} from '../options/resolve.ts';
 import { addFlags, flagsOf } from './flags.ts';
 
 /** Adds `--config` and a flag for every option. */
@@ -16,11 +23,30 @@ export function configured(command: Command): Command {
  *
  * @throws MILLRACE_OPTION_INVALID, MILLRACE_CONFIG_UNREADABLE
  */
-export function resolveCommand(command: Command): Resolved {
+export const resolveCommand = (command: Command): Resolved => resolveOptions(sourcesOf(command));
+
+/** The same, with everything that is wrong as data; never throws for what a user wrote. */
+export function inspectCommand(command: Command): Inspection {
+  try {
+    return inspectOptions(sourcesOf(command));
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== 'MILLRACE_CONFIG_UNREADABLE')
+      throw error;
+    const [, file = error.details.file, line, column] =
+      /^(.*):(\d+):(\d+)$/.exec(String(error.details.file)) ?? [];
+    const place =
+      line === undefined
+        ? {}
+        : { place: { file: String(file), line: Number(line), column: Number(column) } };
+    return { problems: [{ path: '', text: error.message, ...place }], warnings: [] };
+  }
+}
+
+function sourcesOf(command: Command): Sources {
   const flags = flagsOf(command);
   // The demo is for looking at it: its page comes along unless somebody said otherwise.
   if (String(flags['demo.enabled']) === 'true') flags['server.page'] ??= true;
   const file =
     (command.getOptionValue('config') as string | undefined) ?? process.env.MILLRACE_CONFIG;
-  return resolveOptions({ flags, env: process.env, ...(file ? { file } : {}) });
+  return { flags, env: process.env, ...(file ? { file } : {}) };
 }

@@ -19,12 +19,41 @@ function describe(row: OptionRow): string {
   ].join('\n');
 }
 
-/** The options in force, one a line, with their origin. Secrets are hidden. */
-export function listResolved({ options, origins }: Resolved): string {
-  const lines = leaves(options).map(({ path, value }) => {
+/** Every environment name, as a file of the environment has it, with its default commented out. */
+export function listEnvironment(): string {
+  const own = '# The configuration file.\n#MILLRACE_CONFIG=\n';
+  const rows = explain().flatMap((row) => {
+    if (row.env === undefined) return [];
+    const { fallback } = row;
+    const text = row.kind === 'list' && Array.isArray(fallback) ? fallback.join(',') : fallback;
+    const shown = typeof text === 'string' ? text : (JSON.stringify(text) ?? '');
+    return [`# ${row.sentence} (${row.expected})\n#${row.env}=${shown}\n`];
+  });
+  return [own, ...rows].join('');
+}
+
+/** One option in force. */
+export interface ResolvedRow {
+  readonly path: string;
+  /** Absent for secrets. */
+  readonly value?: unknown;
+  readonly secret: boolean;
+  readonly origin: string;
+}
+
+export function resolvedRows({ options, origins }: Resolved): ResolvedRow[] {
+  return leaves(options).map(({ path, value }) => {
+    const empty = Array.isArray(value) && value.length === 0;
+    const secret = isSecret(path) && !empty;
     const name = dotted(path);
-    const said = Array.isArray(value) && value.length === 0 ? false : isSecret(path);
-    return `${name} = ${said ? '(hidden)' : JSON.stringify(value)}  # ${origins.get(name)}`;
+    return { path: name, ...(secret ? {} : { value }), secret, origin: origins.get(name) ?? '' };
+  });
+}
+
+/** The options in force, one a line, with their origin. Secrets are hidden. */
+export function listResolved(resolved: Resolved): string {
+  const lines = resolvedRows(resolved).map(({ path, value, secret, origin }) => {
+    return `${path} = ${secret ? '(hidden)' : JSON.stringify(value)}  # ${origin}`;
   });
   return `${lines.join('\n')}\n`;
 }

@@ -11,12 +11,19 @@ import { version } from './version.ts';
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
+const usageCodes: ReadonlySet<string> = new Set([
+  'MILLRACE_OPTION_INVALID',
+  'MILLRACE_CONFIG_UNREADABLE',
+]);
+
 const examples = `
+Exit codes: 0 done; 1 it failed; 2 the command line or the configuration is wrong.
+
 Examples:
   $ millrace serve --demo                        try it: simulated upstreams and a page, no keys
-  $ millrace serve --config millrace.yaml        the real thing
+  $ millrace init                                write millrace.yaml, with every option explained
   $ millrace check-config --config millrace.yaml what is in force, and where each option came from
-  $ MILLRACE_SERVER_PORT=9000 millrace serve --demo
+  $ millrace serve --config millrace.yaml        the real thing
 `;
 
 /** Runs a command line (without the program's name). Resolves with the exit code. */
@@ -29,7 +36,7 @@ export async function run(args: readonly string[]): Promise<number> {
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : EXIT_USAGE;
     const error = asMillraceError(thrown);
-    const usage = ['MILLRACE_OPTION_INVALID', 'MILLRACE_CONFIG_UNREADABLE'].includes(error.code);
+    const usage = usageCodes.has(error.code);
     for (const line of error.message.split('\n')) complain(line);
     return usage ? EXIT_USAGE : EXIT_FAILED;
   }

@@ -1,38 +1,15 @@
 /** Goal: what a person sees at the terminal. Method: the real program in a process of its own. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { explain } from '../../../src/options/explain.ts';
+import { millrace } from '../../support/program.ts';
 
-const program = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'millrace-cli-'));
 after(() => rmSync(folder, { recursive: true }));
-
-interface Ran {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function millrace(args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
-  const clean = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_')),
-  );
-  const child = spawn(process.execPath, [program, ...args], { env: { ...clean, ...env } });
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (part) => (out += String(part)));
-  child.stderr.on('data', (part) => (err += String(part)));
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, out, err }));
-  });
-}
 
 test('--version is the version of the package', async () => {
   const file = new URL('../../../../package.json', import.meta.url);
@@ -129,6 +106,48 @@ test('options lists every option, as text and as JSON', async () => {
   }
   const json = await millrace(['options', '--json']);
   assert.deepEqual(JSON.parse(json.out), JSON.parse(JSON.stringify(explain())));
+});
+
+test('options --env lists the environment names, each once, as an environment file', async () => {
+  const { code, out } = await millrace(['options', '--env']);
+  assert.equal(code, 0);
+  const names = out.split('\n').flatMap((line) => /^#(MILLRACE_\w+)=/.exec(line)?.[1] ?? []);
+  const known = explain().flatMap(({ env }) => env ?? []);
+  assert.deepEqual(names, ['MILLRACE_CONFIG', ...known]);
+});
+
+test('version says what --version says, and the Node it runs on', async () => {
+  const [plain, flag, json] = await Promise.all([
+    millrace(['version']),
+    millrace(['--version']),
+    millrace(['version', '--json']),
+  ]);
+  assert.deepEqual(plain, flag);
+  const told = { millrace: plain.out.trim(), node: process.versions.node };
+  assert.deepEqual(JSON.parse(json.out), told);
+});
+
+test('every command has a --help with examples, which help NAME shows too', async () => {
+  const { out } = await millrace(['--help']);
+  const names = [...out.matchAll(/^  ([a-z][a-z-]*)(?: .*)?$/gm)].map(([, name]) => name);
+  const real = names.filter((name) => name !== 'help');
+  assert.ok(real.length >= 6, out);
+  for (const name of real) {
+    const [flag, word] = [await millrace([name, '--help']), await millrace(['help', name])];
+    assert.equal(flag.code, 0, name);
+    assert.match(flag.out, /^Examples:\n {2}\$ /m, name);
+    assert.deepEqual(word, flag, name);
+  }
+});
+
+test('nothing is coloured, on request or not', async () => {
+  const environments: Record<string, string>[] = [{}, { FORCE_COLOR: '1' }, { NO_COLOR: '1' }];
+  for (const env of environments) {
+    for (const args of [['--help'], ['serve', '--prot'], ['check-config']]) {
+      const { out, err } = await millrace(args, env);
+      assert.ok(!(out + err).includes('\u001b'), args.join(' '));
+    }
+  }
 });
 
 test('a port that is taken is one line and exit code 1', async () => {
