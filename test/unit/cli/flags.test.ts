@@ -16,6 +16,7 @@ function parse(...args: string[]): Record<string, unknown> {
 /** A value that the option takes, other than its default. */
 function other(row: OptionRow): string {
   if (row.path === 'memory.ringBytes') return '65536';
+  if (row.path === 'server.trustedProxies') return '10.0.0.1,10.0.0.0/8';
   if (row.path === 'server.idleTimeoutMs' || row.path === 'threads.hungAfterMs')
     return '2000000000';
   switch (row.kind) {
