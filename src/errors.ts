@@ -76,6 +76,11 @@ export const failures = {
     status: 500,
     text: 'the registry already has a metric {name}: one engine per registry',
   },
+  MILLRACE_MODULE_UNUSABLE: {
+    retry: 'never',
+    status: 500,
+    text: 'the {kind} module {path} cannot be used: {reason}',
+  },
 
   // Accept: before the upgrade.
   MILLRACE_HOST_FORBIDDEN: {
@@ -404,6 +409,12 @@ export const failures = {
     status: 499,
     type: 'cancelled',
     text: 'the request was cancelled',
+  },
+  MILLRACE_ROUTE_FAILED: {
+    retry: 'never',
+    status: 500,
+    type: 'server_error',
+    text: 'the handler of this route failed',
   },
 
   // Deliver.

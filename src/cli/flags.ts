@@ -11,6 +11,7 @@ const placeholder: Readonly<Record<OptionRow['kind'], string>> = {
   choice: ' <name>',
   list: ' <a,b>',
   objects: '',
+  names: '',
 };
 
 /** Adds the flags; `--help` shows the common ones. Values stay text: options/resolve.ts knows their types. */

@@ -5,7 +5,8 @@
 import { MillraceError } from '../errors.ts';
 import type { Listening } from '../main/backend/backend.ts';
 import { chooseBackend } from '../main/backend/choose.ts';
-import { Paths } from '../main/paths.ts';
+import type { Paths } from '../main/paths.ts';
+import { servedPaths } from '../main/served-paths.ts';
 import type { Readiness, Status } from '../main/status.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import type { MetricsRegistry } from '../observe/prometheus.ts';
@@ -115,7 +116,7 @@ class OwnEngine implements Engine {
   constructor(options: Options, extras: EngineExtras) {
     this.options = options;
     this.#extras = extras;
-    this.#paths = new Paths(options.paths);
+    this.#paths = servedPaths(options);
     this.metrics = new EngineMetrics(() => this.#now?.parts);
   }
 

@@ -17,7 +17,8 @@ import {
   KEY_PROTOCOL,
   offeredProtocols,
 } from './keyring.ts';
-import { Paths } from './paths.ts';
+import type { Paths } from './paths.ts';
+import { servedPaths } from './served-paths.ts';
 import { createSiteRules } from './sites.ts';
 import { type Ticket, Tickets } from './tickets.ts';
 
@@ -104,7 +105,7 @@ class Door implements Accept {
     this.#authenticate = authenticate;
     this.#wall = wall;
     this.#tickets = new Tickets(fill);
-    this.#paths = paths ?? new Paths(options.paths);
+    this.#paths = paths ?? servedPaths(options);
     this.#rules = rulesOf(options);
   }
 

@@ -3,7 +3,7 @@ import type { Code } from '../errors.ts';
 import { codes } from '../errors.ts';
 import type { CounterBlock } from '../memory/contract.ts';
 import { latencyBounds, type Schedule } from '../observe/metrics.ts';
-import { type DialectName, dialectNames } from '../options/names.ts';
+import type { DialectName } from '../options/names.ts';
 import { type Stage, stages } from '../stages.ts';
 
 export class Counts {
@@ -54,7 +54,7 @@ export class Counts {
 
   /** `sessions` are open after one of this dialect opened. */
   opened(dialect: DialectName, sessions: number): void {
-    this.#add('millrace_sessions_opened_total', dialectNames.indexOf(dialect));
+    this.#add('millrace_sessions_opened_total', this.#schedule.dimensions.dialect.indexOf(dialect));
     this.sessions(sessions);
   }
 

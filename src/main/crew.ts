@@ -202,7 +202,7 @@ export class Crew {
     if (this.#draining) link.order(Kind.drain);
     incarnation.ready.then(
       () => this.#ready(member, incarnation),
-      () => {},
+      (error: MillraceError) => this.#unready(error),
     );
     incarnation.gone.then(
       (reason) => this.#gone(member, incarnation, reason),
@@ -219,6 +219,12 @@ export class Crew {
     this.#events.fact({ fact: 'worker-ready', worker, generation: incarnation.generation });
     // It took the warm thread.
     if (this.#stopWatch) this.#warm();
+  }
+
+  /** At the first start `start` throws it; later nobody else says why a worker does not come back. */
+  #unready({ message }: MillraceError): void {
+    if (!this.#stopWatch || this.#stopping) return;
+    this.#events.fact({ fact: 'fault', where: 'starting a worker', text: message });
   }
 
   #warm(): void {

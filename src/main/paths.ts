@@ -6,8 +6,7 @@ export class Paths {
   readonly #dialects = new Map<string, DialectName>();
 
   constructor(configured: Readonly<Record<string, string>>) {
-    for (const [dialect, path] of Object.entries(configured))
-      this.#dialects.set(path, dialect as DialectName);
+    for (const [dialect, path] of Object.entries(configured)) this.#dialects.set(path, dialect);
   }
 
   /** @throws MILLRACE_PATH_INVALID, MILLRACE_PATH_TAKEN */

@@ -7,7 +7,7 @@ import { type Accept, refusal, type Soon } from './accept.ts';
 import type { HttpReply, RequestHead } from './backend/backend.ts';
 import type { Identity } from './keyring.ts';
 import { modelsReply } from './models.ts';
-import { Paths } from './paths.ts';
+import { servedPaths } from './served-paths.ts';
 import { createTicketRoute } from './ticket-route.ts';
 
 const PAGE = new URL('./page/index.html', import.meta.url);
@@ -16,7 +16,7 @@ export function createRoutes(
   options: Options,
   accept: Accept,
   clock: Clock,
-  paths = new Paths(options.paths),
+  paths = servedPaths(options),
 ): (head: RequestHead) => Soon<HttpReply> {
   const page = options.server.page ? pageReply() : undefined;
   const models = (head: RequestHead): Soon<HttpReply> => {

@@ -105,7 +105,9 @@ export class Server implements BackendHandlers {
     if (verdict.kind === 'refuse') return this.#refuse(head, verdict.error, verdict.reply);
     const { kind: _, protocol, ...admitted } = verdict;
     const trace = parseTraceparent(head.header('traceparent'), head.header('tracestate'));
-    const user: Admission = { ...admitted, address: head.address, ...(trace && { trace }) };
+    const route = verdict.dialect === 'route' ? { route: head.path } : {};
+    const { address } = head;
+    const user: Admission = { ...admitted, address, ...route, ...(trace && { trace }) };
     return { accept: true, user, ...(protocol === undefined ? {} : { protocol }) };
   }
 

@@ -21,6 +21,8 @@ export interface Admission {
   readonly byKey?: boolean;
   /** The trace that its upgrade request belongs to. */
   readonly trace?: TraceContext;
+  /** Path of the user's route, where the dialect is `route`. */
+  readonly route?: string;
 }
 
 /** One client's WebSocket, as main sees it. */

@@ -140,6 +140,11 @@ export const metrics = {
     help: 'Uncommitted requests run again after a worker was lost.',
     labels: [],
   },
+  millrace_routes_abandoned_total: {
+    kind: 'counter',
+    help: 'Handlers of routes that did not end when their client had left.',
+    labels: [],
+  },
   millrace_held_bytes: { kind: 'gauge', help: 'Bytes held for clients.', labels: [] },
 } as const satisfies Record<string, Metric>;
 
@@ -154,7 +159,7 @@ export type Dimensions = Readonly<Record<Dimension, readonly string[]>>;
 export function dimensionsOf(options: Options): Dimensions {
   return {
     stage: stages.map((s) => s.name),
-    dialect: dialectNames,
+    dialect: [...dialectNames, ...Object.keys(options.dialects)],
     upstream: options.upstreams.map((u) => u.name),
     code: codes,
     direction: directions,

@@ -105,8 +105,12 @@ function alternatives(issue: Issue, said: unknown): Issue[] {
   return (asGroup ?? []).map((each) => ({ ...each, path: [...issue.path, ...each.path] }));
 }
 
-/** `upstreams[3].url` as the row's `upstreams[].url`. */
-const rowPath = (path: readonly PropertyKey[]) => dotted(path).replaceAll(/\[\d+\]/g, '[]');
+/** `upstreams[3].url` as the row's `upstreams[].url`, `dialects.mine.path` as `dialects.*.path`. */
+function rowPath(path: readonly PropertyKey[]): string {
+  const names = explain().some((row) => row.kind === 'names' && row.path === path[0]);
+  const generic = path.map((key, at) => (names && at === 1 ? '*' : key));
+  return dotted(generic).replaceAll(/\[\d+\]/g, '[]');
+}
 
 function expectation(issue: Issue): { row?: OptionRow; expected: string } {
   const wanted = rowPath(issue.path);
@@ -114,7 +118,7 @@ function expectation(issue: Issue): { row?: OptionRow; expected: string } {
   // Only refinements of the schema carry a text of ours.
   if (issue.code === 'custom') return { expected: issue.message };
   if (row) return { row, expected: row.expected };
-  const list = explain().find(({ path }) => wanted === `${path}[]`);
+  const list = explain().find(({ path }) => [`${path}[]`, `${path}.*`].includes(wanted));
   return { expected: list?.itemExpected ?? 'a group of options' };
 }
 

@@ -1,4 +1,6 @@
 /** What must hold between options, and what the schema cannot see in one. */
+import { dialectNames, providerNames } from './names.ts';
+import { nearest } from './nearest.ts';
 import { dotted, type Path, type Problem } from './paths.ts';
 import type { Options } from './schema.ts';
 
@@ -11,7 +13,7 @@ const ordered = [
 ] as const;
 
 export function crossChecks(options: Options): Problem[] {
-  const problems: Problem[] = [...duplicates(options)];
+  const problems: Problem[] = [...duplicates(options), ...unknownProviders(options)];
   for (const [index, { url }] of options.upstreams.entries()) {
     const { username, password } = new URL(url);
     if (username === '' && password === '') continue;
@@ -29,6 +31,29 @@ export function crossChecks(options: Options): Problem[] {
   return problems;
 }
 
+/** A provider is one of ours or one of the user's; neither may stand for the other. */
+function unknownProviders(options: Options): Problem[] {
+  const own = Object.keys(options.providers);
+  const known = [...new Set([...providerNames, ...own])];
+  const unknown = options.upstreams.flatMap(({ provider }, index): Problem[] => {
+    if (known.includes(provider)) return [];
+    const meant = nearest(provider, known);
+    const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+    const text = `must be one of ${known.join(', ')}${hint}`;
+    return [{ path: ['upstreams', index, 'provider'], text, got: provider }];
+  });
+  const taken = (group: string, names: readonly string[], ours: readonly string[]) =>
+    names
+      .filter((name) => ours.includes(name))
+      .map((name) => ({ path: [group, name], text: 'is a name of millrace; choose another' }));
+  const dialects = Object.keys(options.dialects);
+  return [
+    ...unknown,
+    ...taken('providers', own, providerNames),
+    ...taken('dialects', dialects, dialectNames),
+  ];
+}
+
 /** Names and paths that are there twice. */
 function duplicates(options: Options): Problem[] {
   const names = options.upstreams.map(({ name }, index) => [['upstreams', index, 'name'], name]);
@@ -41,6 +66,8 @@ function duplicates(options: Options): Problem[] {
   const paths = [
     ...Object.entries(options.paths).map(([key, path]) => [['paths', key], path]),
     [['tickets', 'path'], options.tickets.path],
+    ...options.routes.map(({ path }, index) => [['routes', index, 'path'], path]),
+    ...Object.entries(options.dialects).map(([key, { path }]) => [['dialects', key, 'path'], path]),
   ];
   return [names, keys, secrets, paths].flatMap((group) => {
     const first = new Map<string, Path>();

@@ -5,9 +5,17 @@
 import { z } from 'zod';
 import { schema } from './schema.ts';
 
-export type OptionKind = 'integer' | 'number' | 'boolean' | 'text' | 'choice' | 'list' | 'objects';
+export type OptionKind =
+  | 'integer'
+  | 'number'
+  | 'boolean'
+  | 'text'
+  | 'choice'
+  | 'list'
+  | 'objects'
+  | 'names';
 
-/** One option. Inside a list of objects the path has `[]`: `upstreams[].url`. */
+/** One option. Inside a list of objects the path has `[]`: `upstreams[].url`; below a name of the user's `*`: `dialects.*.path`. */
 export interface OptionRow {
   readonly path: string;
   readonly kind: OptionKind;
@@ -36,6 +44,7 @@ interface Node {
   readonly properties?: Readonly<Record<string, Node>>;
   readonly items?: Node;
   readonly anyOf?: readonly Node[];
+  readonly additionalProperties?: Node | false;
   readonly required?: readonly string[];
   readonly enum?: readonly string[];
   readonly default?: unknown;
@@ -80,7 +89,9 @@ function rowsOf(node: Node, path: readonly string[]): OptionRow[] {
     if (child.properties) return rowsOf(child, below);
     const own = row(child, below, node.required?.includes(key) ?? false);
     const group = groupOf(child.items);
-    return group ? [own, ...rowsOf(group, [...path, `${key}[]`])] : [own];
+    if (group) return [own, ...rowsOf(group, [...path, `${key}[]`])];
+    const each = child.additionalProperties;
+    return each ? [own, ...rowsOf(each, [...below, '*'])] : [own];
   });
 }
 
@@ -93,12 +104,12 @@ function row(node: Node, path: readonly string[], required: boolean): OptionRow 
   const dotted = path.join('.');
   const kind = kindOf(node);
   const secret = isSecret(path);
-  const listed = dotted.includes('[]');
+  const listed = /\[\]|\*/.test(dotted);
   return {
     path: dotted,
     kind,
     expected: expectedOf(node, kind),
-    ...(kind === 'list' && node.items ? { itemExpected: expectedText(node.items) } : {}),
+    ...itemsOf(node),
     ...('default' in node ? { fallback: node.default } : {}),
     required,
     sentence: node.description ?? '',
@@ -107,14 +118,22 @@ function row(node: Node, path: readonly string[], required: boolean): OptionRow 
     choices: node.enum ?? [],
     secret,
     ...(listed ? {} : { env: envName(path) }),
-    ...(listed || secret || kind === 'objects' ? {} : { flag: flagName(dotted) }),
+    ...(listed || secret || kind === 'objects' || kind === 'names'
+      ? {}
+      : { flag: flagName(dotted) }),
   };
+}
+
+function itemsOf(node: Node): { itemExpected?: string } {
+  const item = node.items ?? (node.additionalProperties || undefined);
+  return item?.type === 'string' ? { itemExpected: expectedText(item) } : {};
 }
 
 function kindOf(node: Node): OptionKind {
   if (node.enum) return 'choice';
   if (node.type === 'array') return node.items?.properties ? 'objects' : 'list';
   if (node.type === 'string') return 'text';
+  if (node.type === 'object') return 'names';
   return node.type as 'integer' | 'number' | 'boolean';
 }
 
@@ -123,6 +142,7 @@ function expectedOf(node: Node, kind: OptionKind): string {
   if (kind === 'boolean') return 'true or false';
   if (kind === 'list') return node.items?.anyOf ? 'a list of texts or groups' : 'a list of texts';
   if (kind === 'objects') return `a list of at most ${node.maxItems} entries`;
+  if (kind === 'names') return 'a group of names';
   if (kind === 'text') return expectedText(node);
   const what = kind === 'integer' ? 'an integer' : 'a number';
   return `${what} from ${node.minimum} to ${node.maximum}`;

@@ -41,6 +41,7 @@ export function hintFor(row: OptionRow, value: unknown): string | undefined {
     case 'text':
       return ofText(row, value);
     case 'objects':
+    case 'names':
       return undefined;
   }
   return undefined;

@@ -77,6 +77,7 @@ function typed(row: OptionRow, text: string): unknown {
         ? []
         : (jsonList(trimmed) ?? trimmed.split(',').map((item) => item.trim()));
     case 'objects':
+    case 'names':
       return json(text);
     case 'text':
     case 'choice':

@@ -1,7 +1,8 @@
 /** The closed lists of names in options, apart from the schema: threads that count by them need not load the schema's library. */
 
-export const dialectNames = ['responses', 'chat', 'echo', 'socket'] as const;
-export type DialectName = (typeof dialectNames)[number];
+export const dialectNames = ['responses', 'chat', 'echo', 'socket', 'route'] as const;
+/** One of those, or one of `dialects` in the options. */
+export type DialectName = (typeof dialectNames)[number] | (string & {});
 
 export const providerNames = ['openai-chat'] as const;
 

@@ -5,6 +5,7 @@
 import { MillraceError } from '../errors.ts';
 import { type Complaint, complaints, lineOf } from './complain.ts';
 import { crossChecks } from './cross-checks.ts';
+import { placeModules } from './modules.ts';
 import { type Env, environmentLayer, flagLayer } from './named.ts';
 import { Origins } from './origins.ts';
 import { dotted, isTree, type Layer, leaves, type Problem, type Tree } from './paths.ts';
@@ -89,7 +90,7 @@ function layers(sources: Sources, problems: Problem[]): Layer[] {
   if (sources.file !== undefined) list.push(readConfig(sources.file, problems));
   if (sources.env) list.push(environmentLayer(sources.env, problems));
   if (sources.flags) list.push(flagLayer(sources.flags));
-  return list;
+  return list.map((layer) => ({ ...layer, tree: placeModules(layer.tree, layer.folder) }));
 }
 
 /** Without a prototype: a key named `__proto__` in a file is an unknown key like any other. */

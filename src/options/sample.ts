@@ -130,6 +130,8 @@ function valueOf(row: OptionRow): unknown {
     case 'list':
     case 'objects':
       return [];
+    case 'names':
+      return {};
     case 'text':
       return exampleText(row);
   }

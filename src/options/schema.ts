@@ -10,6 +10,7 @@ import { demo } from './groups/demo.ts';
 import { keys } from './groups/keys.ts';
 import { log } from './groups/log.ts';
 import { memory } from './groups/memory.ts';
+import { dialects, hooks, type ModulePlace, providers, routes } from './groups/modules.ts';
 import { observe } from './groups/observe.ts';
 import { paths } from './groups/paths.ts';
 import { server } from './groups/server.ts';
@@ -26,6 +27,10 @@ export const schema = z.strictObject({
   paths: paths.prefault({}),
   session: session.prefault({}),
   stream: stream.prefault({}),
+  routes,
+  hooks: hooks.prefault({}),
+  providers,
+  dialects,
   upstreams: z.array(upstream).max(64).default([]).describe('Where answers come from.'),
   balance: balance.prefault({}),
   threads: threads.prefault({}),
@@ -37,7 +42,10 @@ export const schema = z.strictObject({
 });
 
 /** What a user may write. */
-export type UserOptions = z.input<typeof schema>;
+export type UserOptions = Omit<z.input<typeof schema>, 'hooks'> & {
+  /** In code the module alone is enough. */
+  hooks?: z.input<typeof hooks> | ModulePlace | undefined;
+};
 /** What every thread gets: all defaults filled in, frozen. */
 export type Options = z.output<typeof schema>;
 export type UpstreamOptions = Options['upstreams'][number];

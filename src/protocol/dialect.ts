@@ -9,6 +9,7 @@
 import type { MillraceError } from '../errors.ts';
 import type { EventSink } from './events.ts';
 import type { ModelRequest } from './request.ts';
+import type { RouteRequest } from './route.ts';
 import type { TraceContext } from './trace-context.ts';
 
 export interface Dialect {
@@ -104,7 +105,9 @@ export type Opening =
   /** Send this upstream and feed the events to the encoder. */
   | { readonly kind: 'run'; readonly request: ModelRequest; readonly encoder: Encoder }
   /** Answered without an upstream (a warm-up, an unknown continuation). The last frame is terminal. */
-  | { readonly kind: 'answer'; readonly frames: readonly Uint8Array[] };
+  | { readonly kind: 'answer'; readonly frames: readonly Uint8Array[] }
+  /** The handler of the session's route answers. */
+  | { readonly kind: 'handle'; readonly request: RouteRequest };
 
 export interface Conversation {
   decode(message: ClientMessage): Command;

@@ -86,6 +86,8 @@ export interface SessionFacts {
   readonly rights?: Rights;
   /** The trace that its upgrade request belongs to. */
   readonly trace?: TraceContext;
+  /** Path of the user's route, where the dialect is `route`. */
+  readonly route?: string;
 }
 
 /**

@@ -5,6 +5,7 @@
 import {
   type MessagePort,
   parentPort,
+  receiveMessageOnPort,
   threadId,
   type Worker,
   workerData,
@@ -26,13 +27,27 @@ export interface Channel<In, Out> {
   close(): void;
 }
 
+export interface PortChannel<In, Out> extends Channel<In, Out> {
+  /** Hands over what has come already: for the last words of a thread whose end was noticed another way. */
+  flush(): void;
+}
+
 type Post = { postMessage(message: unknown): void };
 const BELL = { type: 'bell' } as const;
 
-export function channel<In, Out>(port: MessagePort): Channel<In, Out> {
+export function channel<In, Out>(port: MessagePort): PortChannel<In, Out> {
+  let handle: (message: In) => void = () => {};
   return {
     post: (message) => port.postMessage(message),
-    listen: (handler) => void port.on('message', handler),
+    listen(handler) {
+      handle = handler;
+      port.on('message', handler);
+    },
+    flush() {
+      for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
+        handle(next.message as In);
+      }
+    },
     bell: bellOver(port),
     unref: () => port.unref(),
     close: () => port.close(),

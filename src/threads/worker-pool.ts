@@ -96,10 +96,13 @@ export class WorkerPool {
       down,
       port: port2,
     };
-    const gone = this.#pool.run(start, { transferList: [port2] }).then(
-      () => undefined,
-      (error: unknown) => (error instanceof Error ? error.message : String(error)),
-    );
+    const gone = this.#pool
+      .run(start, { transferList: [port2] })
+      .then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      )
+      .finally(() => mine.flush());
     const incarnation: Incarnation = {
       worker,
       generation,

@@ -19,7 +19,7 @@ import { Gate } from './gate.ts';
 import type { Means } from './means.ts';
 import type { Upstream } from './route.ts';
 import { Story } from './story.ts';
-import type { Tap } from './tap.ts';
+import type { Outlet } from './tap.ts';
 
 /** How much of an error response is read. */
 const REFUSAL_BYTES_MAX = 64 * 1024;
@@ -54,7 +54,7 @@ export class Attempt implements ExchangeHandler {
   readonly #means: Means;
   readonly #provider: Provider;
   readonly #encoder: Encoder;
-  readonly #tap: Tap;
+  readonly #tap: Outlet;
   readonly #events: AttemptEvents;
   readonly #gate: Gate;
   readonly #alarm: Alarm;
@@ -80,7 +80,7 @@ export class Attempt implements ExchangeHandler {
     provider: Provider,
     request: ProviderRequest,
     encoder: Encoder,
-    tap: Tap,
+    tap: Outlet,
     events: AttemptEvents,
   ) {
     this.#means = means;

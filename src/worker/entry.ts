@@ -17,6 +17,7 @@ import { channel, threadNumber } from '../threads/port.ts';
 import { WORKER_ROW } from '../threads/roster.ts';
 import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
 import { UpstreamTransport } from './connect/transport.ts';
+import { loadModules, type Modules } from './modules.ts';
 import { pacedBell } from './paced-bell.ts';
 import { Relay } from './relay.ts';
 
@@ -35,10 +36,12 @@ export default async function work(start: WorkerStart | null): Promise<void> {
   });
   let relay: Relay;
   try {
-    relay = assemble(start, port.bell, jobs, (message) => port.post(message));
+    const modules = await loadModules(start.options);
+    relay = assemble(start, modules, port.bell, jobs, (message) => port.post(message));
   } catch (thrown) {
     port.post({ type: 'failed', error: asMillraceError(thrown).toWire() });
-    return port.close();
+    port.close();
+    return jobs.close();
   }
   port.listen(() => relay.bell());
   port.post({ type: 'ready', thread: threadNumber });
@@ -49,6 +52,7 @@ export default async function work(start: WorkerStart | null): Promise<void> {
 
 function assemble(
   { worker, generation, options, shared, up, down }: WorkerStart,
+  modules: Modules,
   bell: { ring(): void },
   jobs: Jobs,
   post: (message: FromWorker) => void,
@@ -64,6 +68,7 @@ function assemble(
     transport: new UpstreamTransport({ idleSocketsMax: IDLE_SOCKETS_MAX, idleMs: IDLE_MS }),
     providers,
     dialects,
+    modules,
     coalesce: (next, onMerged) => new Coalescer(next, onMerged),
     up: ringConsumer(up, bell),
     down: ringProducer(down, pacedBell(bell, systemClock, systemTicker)),

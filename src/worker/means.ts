@@ -9,6 +9,7 @@ import type { Transport } from '../protocol/transport.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { Alarms } from './alarms.ts';
 import type { Attempt } from './attempt.ts';
+import type { Modules } from './modules.ts';
 import type { Route } from './route.ts';
 import type { Tally } from './tally.ts';
 
@@ -19,8 +20,11 @@ export interface Means {
   readonly clock: Clock;
   readonly random: Random;
   readonly alarms: Alarms;
+  /** Once the loop has had its turn. */
+  soon(task: () => void): void;
   readonly transport: Transport;
   readonly providers: Readonly<Record<string, Provider>>;
+  readonly modules: Modules;
   /** Puts the merging stage in front of an encoder. */
   coalesce(next: EventSink, onMerged: () => void): EventSink;
   readonly route: Route;

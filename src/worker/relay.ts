@@ -31,6 +31,7 @@ import type { SessionFacts } from '../threads/messages.ts';
 import { slabOwner, WORKER_ROW } from '../threads/roster.ts';
 import { Alarms } from './alarms.ts';
 import type { Means } from './means.ts';
+import { type Modules, noModules } from './modules.ts';
 import { Outbox } from './outbox.ts';
 import { Route } from './route.ts';
 import { Session } from './session.ts';
@@ -54,6 +55,8 @@ export interface RelayParts {
   readonly transport: Transport;
   readonly providers: Readonly<Record<string, Provider>>;
   readonly dialects: Readonly<Record<string, Dialect>>;
+  /** Code of the user's; absent: none. */
+  readonly modules?: Modules;
   coalesce(next: EventSink, onMerged: () => void): EventSink;
   readonly up: RingConsumer;
   readonly down: RingProducer;
@@ -141,7 +144,9 @@ export class Relay {
       random,
       transport,
       providers,
+      modules: this.#parts.modules ?? noModules,
       alarms: this.#alarms,
+      soon: (task) => this.#parts.ticker.soon(task),
       coalesce: (next, onMerged) => this.#parts.coalesce(next, onMerged),
       route: new Route({
         options,

@@ -6,10 +6,20 @@
  *                                               └─▶ reply, close
  */
 import { asMillraceError, MillraceError } from '../errors.ts';
+import { must } from '../must.ts';
 import { Lanes } from '../policy/lanes.ts';
-import type { ClientMessage, Command, Conversation, Dialect, Turn } from '../protocol/dialect.ts';
+import type {
+  ClientMessage,
+  Command,
+  Conversation,
+  Dialect,
+  ModelList,
+  Turn,
+} from '../protocol/dialect.ts';
+import type { RouteRequest, RouteSession } from '../protocol/route.ts';
 import type { SessionFacts } from '../threads/messages.ts';
 import type { Alarm } from './alarms.ts';
+import { Handling, type Running } from './handling.ts';
 import type { Means } from './means.ts';
 import { allowedModels } from './models.ts';
 import type { Outbox } from './outbox.ts';
@@ -38,7 +48,7 @@ interface Incoming {
 interface Entry {
   readonly turn: Turn;
   readonly tap: Tap;
-  stream: Stream | undefined;
+  stream: Running | undefined;
   /** Lets held openers go. */
   hold: Alarm | undefined;
 }
@@ -47,6 +57,7 @@ export class Session {
   readonly generation: number;
   readonly #parts: SessionParts;
   readonly #conversation: Conversation;
+  readonly #models: ModelList;
   readonly #lanes: Lanes<Entry>;
   /** Messages behind one that is being parsed elsewhere. */
   #inbox: Incoming[] | undefined;
@@ -56,6 +67,8 @@ export class Session {
   #closed = false;
   #advancing = false;
   #bookedHistory = 0;
+  /** What the handler of a route sees of this session. */
+  #seen: RouteSession | undefined;
 
   constructor(parts: SessionParts) {
     const { session, stream } = parts.means.options;
@@ -67,8 +80,8 @@ export class Session {
       lanesMax: session.lanesMax,
       now: () => parts.means.clock.wall(),
     };
-    const models = allowedModels(parts.means.route.models, parts.facts.rights);
-    this.#conversation = parts.dialect.conversation(bounds, models);
+    this.#models = allowedModels(parts.means.route.models, parts.facts.rights);
+    this.#conversation = parts.dialect.conversation(bounds, this.#models);
     this.#lanes = new Lanes({
       runningMax: session.runningRequestsMax,
       queuedMax: session.queuedRequestsMax,
@@ -205,14 +218,16 @@ export class Session {
         this.#answer(tap, opening.frames);
         return done();
       }
+      if (opening.kind === 'handle') return this.#handle(entry, opening.request, done);
       const { encoder, request } = opening;
       const epitaph = encoder.epitaph(new MillraceError('MILLRACE_WORKER_LOST', {}));
       tap.epitaph(epitaph.bytes, epitaph.at);
       if (openerHoldMs === 0) tap.release();
       const { dialect, principal, keyName } = facts;
       const about = { turn, dialect, principal, keyName, trace: turn.trace ?? facts.trace };
-      entry.stream = new Stream(means, about, request, encoder, tap, done);
-      entry.stream.start();
+      const stream = new Stream(means, about, request, encoder, tap, done);
+      entry.stream = stream;
+      stream.start();
     } catch (thrown) {
       const error = asMillraceError(thrown);
       if (error.code === 'MILLRACE_INTERNAL') means.fault('begin', error);
@@ -220,6 +235,20 @@ export class Session {
       this.#refuse(turn, tap, error);
       done();
     }
+  }
+
+  /** The module of the session's route answers. */
+  #handle(entry: Entry, request: RouteRequest, done: () => void): void {
+    const { means, facts } = this.#parts;
+    const { route: path = '', principal, address } = facts;
+    const handler = means.modules.routes.get(path);
+    must(handler, `no route ${path}`);
+    this.#seen ??= { path, principal, address, state: new Map() };
+    entry.tap.release();
+    const ask = { request, session: this.#seen, facts, models: this.#models };
+    const handling = new Handling(means, ask, entry.tap, done);
+    entry.stream = handling;
+    handling.start(handler);
   }
 
   #done(entry: Entry): void {
@@ -250,7 +279,7 @@ export class Session {
     // A worker that died had begun it: the client waits for the end of that response, not for an error beside it.
     const opening = this.#conversation.begin(turn, tap);
     if (opening.kind === 'run') opening.encoder.cancel();
-    else this.#answer(tap, opening.frames);
+    else this.#answer(tap, opening.kind === 'answer' ? opening.frames : []);
   }
 
   #find({ responseId, lane }: { responseId?: string; lane?: string }): Entry[] {

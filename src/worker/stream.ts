@@ -18,7 +18,7 @@ import { Attempt, type AttemptEvents, type AttemptFailure } from './attempt.ts';
 import type { Means } from './means.ts';
 import type { Place, PlaceOutcome } from './place.ts';
 import { StreamTrace } from './stream-trace.ts';
-import type { Tap } from './tap.ts';
+import type { Outlet } from './tap.ts';
 
 /** What is said about a stream when it ends. */
 export interface StreamFacts {
@@ -41,7 +41,7 @@ export class Stream implements AttemptEvents {
   readonly #means: Means;
   readonly #request: ModelRequest;
   readonly #encoder: Encoder;
-  readonly #tap: Tap;
+  readonly #tap: Outlet;
   readonly #done: () => void;
   readonly #attempts: Attempts;
   readonly #startMs: number;
@@ -77,7 +77,7 @@ export class Stream implements AttemptEvents {
     facts: StreamFacts,
     request: ModelRequest,
     encoder: Encoder,
-    tap: Tap,
+    tap: Outlet,
     done: () => void,
   ) {
     this.#means = means;

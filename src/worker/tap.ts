@@ -7,6 +7,19 @@ import { Flag, Kind } from '../memory/layout.ts';
 import type { FrameSink } from '../protocol/dialect.ts';
 import type { Address, Outbox, Written } from './outbox.ts';
 
+/** Where the frames of a stream leave: all that its attempts need to know of it. */
+export interface Outlet {
+  readonly address: Address;
+  readonly ledger: Ledger;
+  readonly frames: number;
+  readonly bytes: number;
+  readonly ended: boolean;
+  readonly drained: boolean;
+  clear(): boolean;
+  onResumed(resumed: () => void): void;
+  settle(): void;
+}
+
 interface Waiting {
   readonly kind: number;
   readonly flags: number;
@@ -20,7 +33,7 @@ interface Waiting {
 const nothing = new Uint8Array(0);
 const encoder = new TextEncoder();
 
-export class Tap implements FrameSink {
+export class Tap implements FrameSink, Outlet {
   readonly address: Address;
   readonly #outbox: Outbox;
   readonly #skip: number;

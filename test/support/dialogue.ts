@@ -99,6 +99,7 @@ export class Dialogue {
   run(value: unknown): Running {
     const { opening, out, turn } = this.begin(value);
     if (opening.kind === 'run') return { ...opening, out, turn };
+    if (opening.kind === 'handle') throw new Error('a route handles it');
     throw new Error(opening.frames.map((frame) => frameOf(frame).text).join());
   }
 

@@ -20,6 +20,7 @@ import { providers } from '../../src/protocol/providers/providers.ts';
 import type { Fact } from '../../src/threads/facts.ts';
 import { MESSAGE_PROLOGUE_BYTES } from '../../src/threads/messages.ts';
 import { slabOwner, WORKER_ROW } from '../../src/threads/roster.ts';
+import { type Modules, noModules } from '../../src/worker/modules.ts';
 import { Relay } from '../../src/worker/relay.ts';
 import { FakeTransport } from './fake-transport.ts';
 import { SimulatedWorld } from './simulated-world.ts';
@@ -38,6 +39,7 @@ export interface RigOptions {
   readonly chance?: () => number;
   readonly slabBytes?: number;
   readonly parse?: (bytes: Uint8Array) => Promise<unknown>;
+  readonly modules?: Partial<Modules>;
 }
 
 export const SESSION_GENERATION = 9;
@@ -49,6 +51,7 @@ export function rig({
   chance,
   slabBytes,
   parse,
+  modules,
 }: RigOptions = {}) {
   const names = ['one', 'two', 'three', 'four'].slice(0, upstreams);
   const options = schema.parse({
@@ -95,6 +98,7 @@ export function rig({
     transport,
     providers,
     dialects,
+    modules: { ...noModules, ...modules },
     coalesce: (next, onMerged) => new Coalescer(next, onMerged),
     up: ringConsumer(shared.up),
     down: ringProducer(shared.down, { ring: () => {} }),
@@ -166,7 +170,11 @@ export class Rig {
   }
 
   /** A session on this worker, with its whole credit. */
-  open(slot: number, dialect: 'responses' | 'chat' = 'responses', more: object = {}): void {
+  open(
+    slot: number,
+    dialect: 'responses' | 'chat' | 'route' = 'responses',
+    more: object = {},
+  ): void {
     this.parts.cells.open(slot, SESSION_GENERATION, this.parts.options.session.creditBytes);
     const facts = { dialect, principal: 'anonymous', address: '127.0.0.1', ...more };
     this.#record(Kind.sessionOpen, slot, Buffer.from(JSON.stringify(facts)));

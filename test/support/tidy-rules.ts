@@ -58,14 +58,17 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   'node:https': ['coordinator/probe'],
 };
 /** Parts of Node that may be used anywhere but in the pure folders. */
-const free = ['buffer', 'crypto', 'dns/promises', 'events', 'fs', 'module', 'os', 'path'].concat([
-  'perf_hooks',
-  'stream',
-  'string_decoder',
-  'url',
-  'util',
-  'diagnostics_channel',
-]);
+const free = [
+  'buffer',
+  'crypto',
+  'dns/promises',
+  'events',
+  'fs',
+  'fs/promises',
+  'module',
+  'os',
+  'path',
+].concat(['perf_hooks', 'stream', 'string_decoder', 'url', 'util', 'diagnostics_channel']);
 const pure = ['protocol', 'policy', 'memory'];
 const pureMay = ['node:buffer'];
 

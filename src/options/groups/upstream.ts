@@ -8,7 +8,13 @@ export const upstream = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_.-]{1,64}$/)
     .describe('Name in logs, metrics and errors.'),
-  provider: z.enum(providerNames).default('openai-chat').describe('Wire protocol of the upstream.'),
+  provider: z
+    .string()
+    .min(1)
+    .default('openai-chat')
+    .describe(
+      `Wire protocol of the upstream: ${providerNames.join(', ')}, or a name in providers.`,
+    ),
   url: z.url({ protocol: /^https?$/ }).describe('Base URL, up to and including /v1.'),
   apiKey: z.string().optional().describe('Key sent as Authorization: Bearer.'),
   models: z

@@ -2,5 +2,10 @@
 import type { Dialect } from '../dialect.ts';
 import { chat } from './chat.ts';
 import { responses } from './responses/responses.ts';
+import { route } from './route.ts';
 
-export const dialects: Readonly<Record<'responses' | 'chat', Dialect>> = { responses, chat };
+export const dialects: Readonly<Record<'responses' | 'chat' | 'route', Dialect>> = {
+  responses,
+  chat,
+  route,
+};

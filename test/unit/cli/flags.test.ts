@@ -32,6 +32,7 @@ function other(row: OptionRow): string {
       return 'a,b';
     case 'text':
     case 'objects':
+    case 'names':
       return '/other';
   }
   return '';

@@ -1,0 +1,201 @@
+/**
+ * One message of a route's client, answered by the generator of its module.
+ *
+ *   run ─▶ room? ─▶ next() ─▶ frame ─┐      room: the client's credit; without it the generator is not pulled
+ *            ▲───────────────────────┘
+ *   left by: its return (settled) · its throw (one error frame) · the client leaving, the engine stopping (return() of the
+ *   generator runs; one that does not end is abandoned after a while, and counted)
+ */
+import { asMillraceError, MillraceError } from '../errors.ts';
+import { Flag } from '../memory/layout.ts';
+import type { ModelList } from '../protocol/dialect.ts';
+import { errorFrame } from '../protocol/dialects/route.ts';
+import type { RouteHandler, RouteRequest, RouteSession } from '../protocol/route.ts';
+import type { SessionFacts } from '../threads/messages.ts';
+import type { Means } from './means.ts';
+import type { Tap } from './tap.ts';
+import { Asked } from './upstream-stream.ts';
+
+/** A generator that was told to return has this long before nobody waits for it any more. */
+const RETURN_MS_MAX = 5_000;
+
+/** Frames in a row before the loop gets its turn: a generator that never waits must not keep its thread from everybody else. */
+const FRAMES_IN_A_ROW_MAX = 64;
+
+/** What runs on a lane: a stream, or a handler. */
+export interface Running {
+  cancel(cause: 'client' | 'gone'): void;
+  abort(error: MillraceError): void;
+}
+
+/** One message, and whose it is. */
+export interface Ask {
+  readonly request: RouteRequest;
+  /** What the handler sees of the session. */
+  readonly session: RouteSession;
+  readonly facts: SessionFacts;
+  readonly models: ModelList;
+}
+
+export class Handling implements Running {
+  readonly #means: Means;
+  readonly #ask: Ask;
+  readonly #tap: Tap;
+  readonly #done: () => void;
+  readonly #asked: Asked;
+  readonly #leaving = new AbortController();
+  #frames: Frames | undefined;
+  #roomy: (() => void) | undefined;
+  #committed = false;
+  #over = false;
+
+  constructor(means: Means, ask: Ask, tap: Tap, done: () => void) {
+    this.#means = means;
+    this.#ask = ask;
+    this.#tap = tap;
+    this.#done = done;
+    const { facts, models } = ask;
+    const { address, ledger } = tap;
+    const responseId = ask.request.id;
+    this.#asked = new Asked(means, { responseId, facts, models, address, ledger });
+  }
+
+  start(handler: RouteHandler): void {
+    this.#run(handler).catch((thrown) => this.#throw(thrown));
+  }
+
+  cancel(): void {
+    if (this.#over) return;
+    this.#end();
+    this.#leave(new MillraceError('MILLRACE_CANCELLED', {}));
+    this.#done();
+  }
+
+  abort(error: MillraceError): void {
+    if (this.#over) return;
+    this.#end();
+    this.#fail(error);
+    this.#leave(error);
+    this.#settled();
+  }
+
+  async #run(handler: RouteHandler): Promise<void> {
+    const { signal } = this.#leaving;
+    const { request, session } = this.#ask;
+    const frames = iterate(handler(request, { upstream: this.#asked, signal, session }));
+    this.#frames = frames;
+    for (let frame = 1; ; frame++) {
+      if (!this.#tap.clear()) await this.#room();
+      else if (frame % FRAMES_IN_A_ROW_MAX === 0) await this.#turn();
+      if (this.#over) return;
+      const { done, value } = await frames.next();
+      if (this.#over) return;
+      if (done) break;
+      this.#say(value);
+    }
+    this.#end();
+    this.#tap.settle();
+    this.#settled();
+  }
+
+  #room(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#roomy = resolve;
+      this.#tap.onResumed(resolve);
+    });
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#means.soon(resolve));
+  }
+
+  #say(value: unknown): void {
+    const { outputBytesMax } = this.#means.options.stream;
+    const binary = value instanceof Uint8Array;
+    const bytes = binary ? value : Buffer.from(textOf(value));
+    if (bytes.byteLength > outputBytesMax) {
+      throw new MillraceError('MILLRACE_OUTPUT_TOO_LARGE', { max: outputBytesMax });
+    }
+    const flags = (binary ? Flag.binary : 0) | (this.#committed ? 0 : Flag.commit);
+    this.#committed = true;
+    this.#tap.frame(bytes, bytes.byteLength, flags, this.#tap.nextSequence);
+  }
+
+  /** What the handler threw. A generator that is over throws to nobody. */
+  #throw(thrown: unknown): void {
+    if (this.#over) return;
+    this.#end();
+    this.#fail(thrown);
+    this.#leave(asMillraceError(thrown));
+    this.#settled();
+  }
+
+  #fail(thrown: unknown): void {
+    const means = this.#means;
+    const typed = thrown instanceof MillraceError;
+    const error = typed ? thrown : new MillraceError('MILLRACE_ROUTE_FAILED', {});
+    means.tally.error(error.code);
+    if (!typed) means.fault('route', asMillraceError(thrown));
+    this.#tap.last(errorFrame(error, typed ? {} : exposed(thrown)));
+  }
+
+  /** Nothing of the generator is said any more. */
+  #end(): void {
+    this.#over = true;
+    this.#asked.close();
+    this.#roomy?.();
+  }
+
+  #settled(): void {
+    if (this.#tap.drained) this.#done();
+    else this.#tap.onResumed(this.#done);
+  }
+
+  /** Tells the generator to return. */
+  #leave(reason: MillraceError): void {
+    this.#leaving.abort(reason);
+    const means = this.#means;
+    const patience = means.alarms.create(() => {
+      patience.free();
+      means.tally.abandoned();
+      const late = `a handler did not end within ${RETURN_MS_MAX} ms after it was told to`;
+      means.fault('route', new MillraceError('MILLRACE_INTERNAL', { reason: late }));
+    });
+    patience.set(means.clock.now() + RETURN_MS_MAX);
+    // What it throws on its way out, nobody waits for.
+    this.#returned()
+      .catch(() => {})
+      .finally(() => patience.free());
+  }
+
+  async #returned(): Promise<void> {
+    await this.#frames?.return?.();
+  }
+}
+
+type Frames = AsyncIterator<unknown> | Iterator<unknown>;
+
+function iterate(answer: unknown): Frames {
+  if (typeof answer === 'object' && answer !== null) {
+    if (Symbol.asyncIterator in answer) {
+      return (answer as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+    }
+    if (Symbol.iterator in answer) return (answer as Iterable<unknown>)[Symbol.iterator]();
+  }
+  throw new TypeError('a route returns an async generator: write `async function*`');
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : undefined;
+  if (text !== undefined) return text;
+  throw new TypeError(`a route yields strings, bytes or objects, not ${String(value)}`);
+}
+
+/** An error made for clients says so: `expose: true`, as HTTP frameworks have it. */
+function exposed(thrown: unknown): { code?: string; message?: string } {
+  if (!(thrown instanceof Error) || !('expose' in thrown) || thrown.expose !== true) return {};
+  const code = 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined;
+  const short = code !== undefined && /^[\w.-]{1,64}$/.test(code);
+  return { message: thrown.message, ...(short ? { code } : {}) };
+}
