@@ -35,6 +35,11 @@ export const commands: readonly CommandRow[] = [
     load: async () => (await import('./commands/check-config.ts')).checkConfigCommand,
   },
   {
+    name: 'doctor',
+    summary: 'Look at this machine: what works, what does not, what to do about it.',
+    load: async () => (await import('./commands/doctor.ts')).doctorCommand,
+  },
+  {
     name: 'options',
     summary: 'List every option with its default, environment name and flag.',
     load: async () => (await import('./commands/options.ts')).optionsCommand,
