@@ -9,6 +9,10 @@ const client = await import('../dist/src/protocol/dialects/responses/client-even
 const server = await import('../dist/src/protocol/dialects/responses/server-events.js');
 /** @type {typeof import('../src/protocol/dialects/chat/frames.ts')} */
 const { chatFrames } = await import('../dist/src/protocol/dialects/chat/frames.js');
+/** @type {typeof import('../src/protocol/dialects/completions/fields.ts')} */
+const { completionFields } = await import('../dist/src/protocol/dialects/completions/fields.js');
+/** @type {typeof import('../src/protocol/answer-head.ts')} */
+const { decodeHead } = await import('../dist/src/protocol/answer-head.js');
 /** @type {typeof import('../src/errors.ts')} */
 const { MillraceError } = await import('../dist/src/errors.js');
 
@@ -59,8 +63,93 @@ function transcript(name, message, script) {
   return ['```text', ...lines, '```'].join('\n');
 }
 
+/**
+ * One HTTP request and its answer, long objects cut.
+ *
+ * @param {'responses-http' | 'completions'} name
+ * @param {string} path
+ * @param {object} body
+ * @param {(encoder: import('../src/protocol/dialect.ts').Encoder, say: (text: string) => void) => void} script
+ */
+function exchange(name, path, body, script) {
+  const lines = [`→ POST ${path}`, `→ ${JSON.stringify(body)}`];
+  let begun = false;
+  const show = (/** @type {Uint8Array} */ bytes) => {
+    let rest = Buffer.from(bytes);
+    if (!begun) {
+      const { head, body: first } = decodeHead(rest);
+      lines.push(`← ${head.status} ${head.headers['content-type']}`);
+      if (head.headers['retry-after']) lines.push(`← retry-after: ${head.headers['retry-after']}`);
+      rest = first;
+      begun = true;
+    }
+    for (const line of rest.toString().split('\n'))
+      if (line !== '') lines.push(`← ${line.length > 150 ? `${line.slice(0, 150)} …` : line}`);
+  };
+  const conversation = dialects[name].conversation(bounds, models);
+  const bytes = Buffer.from(JSON.stringify(body));
+  const command = conversation.decode({ bytes, binary: false, seed, arrivedMs: 1_790_000_000_000 });
+  if (command.kind === 'reply') command.frames.forEach(show);
+  if (command.kind === 'turn') {
+    const out = {
+      frame: (/** @type {Uint8Array} */ all, /** @type {number} */ length) =>
+        show(all.subarray(0, length)),
+    };
+    const opening = conversation.begin(command.turn, out);
+    if (opening.kind === 'run') {
+      const { encoder } = opening;
+      encoder.from('simulated');
+      script(encoder, (text) => {
+        const escaped = Buffer.from(JSON.stringify(text).slice(1, -1));
+        encoder.delta(0, 0, escaped, 0, escaped.length);
+      });
+    }
+  }
+  return ['```text', ...lines, '```'].join('\n');
+}
+
+const hello = { model: 'demo', messages: [{ role: 'user', content: 'Say hello.' }] };
 const usage = { inputTokens: 9, cachedTokens: 0, outputTokens: 3, reasoningTokens: 0 };
 const create = { type: 'response.create', stream_id: 'a', model: 'demo', input: 'Say hello.' };
+
+/** @param {(head: readonly string[], rows: readonly (readonly unknown[])[]) => string} table */
+function httpParts(table) {
+  return [
+    '## HTTP: `POST /v1/responses`, `POST /v1/chat/completions`',
+    'The same answers where a WebSocket does not get through, and for the first call of any SDK: as Server-Sent Events with `"stream": true`, otherwise as one object. ' +
+      'Each request is a session of its own, with the limits, the failover and the metrics of any other; leaving the connection cancels it.',
+    'Until the first content a failure is an HTTP status with OpenAI’s error body, and `Retry-After` where waiting helps; `x-should-retry: false` where it does not. ' +
+      'After it a stream ends in `response.failed`, or for completions in `data: {"error":…}` without `[DONE]`; an answer in one object is a status to its end. ' +
+      'A stream that is silent for `stream.keepAliveMs` gets the comment line `: ping`; before the first content that fixes the status at 200. ' +
+      'The body is `application/json` of at most `server.messageBytesMax` bytes, not compressed. Pages of `server.allowedOrigins` may read the answers (CORS).',
+    '`POST /v1/responses` takes the fields above but for `previous_response_id`, `stream_id` and `generate: false`: nothing is kept between requests, and `store` is said back as false. ' +
+      'Its events are those of the WebSocket, each named in an `event:` line.',
+    exchange(
+      'responses-http',
+      '/v1/responses',
+      { model: 'demo', input: 'Say hello.', stream: true },
+      (encoder, say) => {
+        say('Hello');
+        encoder.usage(usage);
+        encoder.finish('stop');
+      },
+    ),
+    '### Fields of a chat completion',
+    'Refused ones name themselves in the error. Any other field is tolerated and has no effect.',
+    table(
+      ['field', 'use', 'meaning'],
+      completionFields.map((each) => [`\`${each.name}\``, each.use, each.text]),
+    ),
+    'What a model thinks comes as `reasoning_content`, where the upstream shows it. The last chunk, and the object, carry `x_millrace` with the upstream.',
+    exchange('completions', '/v1/chat/completions', { ...hello, stream: true }, (encoder, say) => {
+      say('Hello');
+      encoder.finish('stop');
+    }),
+    exchange('completions', '/v1/chat/completions', hello, (encoder) => {
+      encoder.fail(new MillraceError('MILLRACE_UPSTREAM_NONE', { model: 'demo' }));
+    }),
+  ];
+}
 
 /** @param {(head: readonly string[], rows: readonly (readonly unknown[])[]) => string} table */
 export function protocolParts(table) {
@@ -104,6 +193,7 @@ export function protocolParts(table) {
     '### A refused request',
     'Codes and statuses stand in [ERRORS.md](ERRORS.md). `param` is the path of the field. Where waiting helps, `error.headers` says how long, as HTTP would.',
     transcript('responses', { ...create, temperature: 9 }, () => {}),
+    ...httpParts(table),
     '## `/chat`',
     "The guide's chat: one conversation for each connection, remembered up to `session.historyBytesMax`, the oldest exchanges go first.",
     table(

@@ -126,6 +126,13 @@ export const failures = {
     type: bad,
     text: 'this method is not served at this path',
   },
+  MILLRACE_CONTENT_UNSUPPORTED: {
+    retry: 'never',
+    status: 415,
+    type: bad,
+    word: 'unsupported_media_type',
+    text: 'the body must be plain application/json, got {got}',
+  },
   MILLRACE_KEY_MISSING: {
     retry: 'never',
     status: 401,

@@ -71,6 +71,7 @@ export function assemble(options: Options, workers: number, log: Log, { paths }:
   const deliver = new Deliver(sessions, requests, slab, counts, delivered);
   const admit = new Admit(options, dialects, requests, crew.links, unlimited, systemClock, counts, {
     end: (session, error) => server.end(session, error),
+    over: (session) => server.over(session),
   });
   const accept = createAccept(options, { paths });
   const server: Server = new Server({
@@ -87,6 +88,7 @@ export function assemble(options: Options, workers: number, log: Log, { paths }:
     http: createRoutes(options, accept, systemClock, paths),
     fault: (error, where) => observer.fault(error, where),
     fact,
+    paths,
   });
   const watched = { options, table, sessions, requests, coordination, crew, server };
   return { ...watched, tally, series, counts, cells, deliver, observer };

@@ -58,7 +58,7 @@ export interface AcceptParts {
 }
 
 export interface Accept {
-  /** A handshake. A promise only where `authenticate` answers later. */
+  /** A handshake, or a POST that is answered in pieces. A promise only where `authenticate` answers later. */
   decide(head: RequestHead, nowMs: number, openSessions: number): Soon<AcceptVerdict>;
   /**
    * A plain request: whose is it? Checks Origin, key, and the right to its path (and to the dialect it speaks, where it speaks one). The caller
@@ -113,7 +113,8 @@ class Door implements Accept {
     const { sites, rate } = this.#rules;
     const site = sites.checkHost(head);
     if (site) return refuse(site);
-    const dialect = this.#paths.dialectOf(head.path);
+    const dialect =
+      head.method === 'POST' ? this.#paths.postOf(head.path) : this.#paths.dialectOf(head.path);
     if (dialect === undefined) return refuse(new MillraceError('MILLRACE_PATH_UNKNOWN', {}));
     if (!sites.originAllowed(head))
       return refuse(new MillraceError('MILLRACE_ORIGIN_FORBIDDEN', {}));
@@ -278,6 +279,7 @@ function checkPath(
 ): MillraceError | undefined {
   if (paths === undefined || paths.includes(path)) return undefined;
   if (dialect !== undefined && paths.includes(dialect)) return undefined;
+  if (dialect === 'responses-http' && paths.includes('responses')) return undefined;
   return new MillraceError('MILLRACE_PATH_FORBIDDEN', {});
 }
 

@@ -22,6 +22,8 @@ const ONE_REQUEST = { requests: 1, tokens: 0 };
 export interface AdmitEvents {
   /** The session ends with this error's close code. */
   end(session: Session, error: MillraceError): void;
+  /** The one answer of a session that has only one is sent. */
+  over(session: Session): void;
 }
 
 export class Admit {
@@ -118,6 +120,7 @@ export class Admit {
     this.#counts.error(error.code);
     if (session.admission.dialect === 'echo') return this.#events.end(session, error);
     session.connection.send(this.#dialect(session).complain(error), false);
+    if (session.once) this.#events.over(session);
   }
 
   #dialect(session: Session): Dialect {

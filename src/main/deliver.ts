@@ -7,6 +7,7 @@ import type { RecordHeader, RingConsumer, Slab, Ticket } from '../memory/contrac
 import { readTicket } from '../memory/large-record.ts';
 import { Flag, Kind } from '../memory/layout.ts';
 import { must } from '../must.ts';
+import { close as closeCode } from '../protocol/close.ts';
 import type { Counts } from './counts.ts';
 import type { Requests } from './requests.ts';
 import type { Session, Sessions } from './session.ts';
@@ -19,6 +20,8 @@ export interface DeliverEvents {
   credited(session: Session): void;
   /** The worker ends the session. */
   close(session: Session, code: number, reason: string): void;
+  /** The one answer of a session that has only one is sent. */
+  over(session: Session): void;
 }
 
 export class Deliver {
@@ -35,6 +38,7 @@ export class Deliver {
   readonly #touched: Session[] = [];
   readonly #heirs: Session[] = [];
   readonly #tickets: Ticket[] = [];
+  readonly #over: Session[] = [];
   readonly #closing: { session: Session; code: number; reason: string }[] = [];
   #frames = 0;
   #bytes = 0;
@@ -72,6 +76,8 @@ export class Deliver {
     }
     if (this.#tickets.length > 0) this.#freeTickets();
     if (this.#heirs.length > 0) for (const heir of this.#heirs.splice(0)) this.#credit(heir);
+    if (this.#over.length > 0)
+      for (const session of this.#over.splice(0)) this.#events.over(session);
     if (this.#closing.length > 0) this.#close();
     return records;
   }
@@ -133,7 +139,9 @@ export class Deliver {
       this.#requests.commit(request);
       this.#counts.firstDelta(this.#nowMs - request.arrivedMs);
     }
-    if (header.flags & Flag.terminal) this.#requests.settle(request);
+    if ((header.flags & Flag.terminal) === 0) return;
+    this.#requests.settle(request);
+    if (session.once) this.#over.push(session);
   }
 
   #send(session: Session): void {
@@ -171,7 +179,11 @@ export class Deliver {
   #settled(header: RecordHeader): void {
     const session = this.#sessions.find(header.slot, header.generation);
     const request = session && this.#requests.of(session, header.stream);
-    if (request) this.#requests.settle(request);
+    if (!session || !request) return;
+    this.#requests.settle(request);
+    // Nothing more will be said, and nothing was: whoever waits for an answer is told.
+    if (session.once)
+      this.#closing.push({ session, code: closeCode.internal, reason: 'the answer was lost' });
   }
 
   #epitaph(header: RecordHeader, payload: Uint8Array): void {

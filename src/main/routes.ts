@@ -5,11 +5,13 @@ import type { Options } from '../options/schema.ts';
 import type { Clock } from '../policy/ports.ts';
 import { type Accept, refusal, type Soon } from './accept.ts';
 import type { HttpReply, RequestHead } from './backend/backend.ts';
+import { isPreflight, preflightHeaders } from './cors.ts';
 import type { Identity } from './keyring.ts';
-import { modelsReply } from './models.ts';
+import { modelReply, modelsReply } from './models.ts';
 import { servedPaths } from './served-paths.ts';
 import { createTicketRoute } from './ticket-route.ts';
 
+const MODELS = '/v1/models';
 const PAGE = new URL('./page/index.html', import.meta.url);
 
 export function createRoutes(
@@ -21,22 +23,37 @@ export function createRoutes(
   const page = options.server.page ? pageReply() : undefined;
   const models = (head: RequestHead): Soon<HttpReply> => {
     const found = accept.identify(head, clock.now());
-    return found instanceof Promise ? found.then(listed) : listed(found);
+    const told = (who: Identity | MillraceError) => {
+      if (who instanceof MillraceError) return refusal(who);
+      return head.path === MODELS
+        ? modelsReply(options, who.rights)
+        : modelReply(options, head.path.slice(MODELS.length + 1), who.rights);
+    };
+    return found instanceof Promise ? found.then(told) : told(found);
   };
-  const listed = (found: Identity | MillraceError) =>
-    found instanceof MillraceError ? refusal(found) : modelsReply(options, found.rights);
   const tickets = createTicketRoute(accept, clock);
   return (head) => {
     if (head.path === options.tickets.path) return tickets(head);
-    if (paths.dialectOf(head.path) !== undefined)
-      return refusal(new MillraceError('MILLRACE_UPGRADE_REQUIRED', {}));
-    const isModels = head.path === '/v1/models';
-    if (!isModels && !(head.path === '/' && page))
+    const posts = paths.postOf(head.path) !== undefined;
+    const socket = paths.dialectOf(head.path) !== undefined;
+    const isModels = head.path === MODELS || head.path.startsWith(`${MODELS}/`);
+    const isPage = head.path === '/' && page !== undefined;
+    if (!posts && !socket && !isModels && !isPage)
       return refusal(new MillraceError('MILLRACE_PATH_UNKNOWN', {}));
-    if (head.method !== 'GET' && head.method !== 'HEAD')
-      return refusal(new MillraceError('MILLRACE_METHOD_UNSUPPORTED', {}));
+    if (isPreflight(head) && accept.originAllowed(head))
+      return { status: 204, headers: preflightHeaders(head, 'GET, HEAD, POST'), body: '' };
+    const reads = head.method === 'GET' || head.method === 'HEAD';
+    // Where a POST is answered too, only what reads may have meant the WebSocket.
+    if (socket && (reads || !posts))
+      return refusal(new MillraceError('MILLRACE_UPGRADE_REQUIRED', {}));
+    if (posts || !reads) return unsupported(posts ? 'POST' : 'GET, HEAD');
     return isModels ? models(head) : (page as HttpReply);
   };
+}
+
+function unsupported(allowed: string): HttpReply {
+  const reply = refusal(new MillraceError('MILLRACE_METHOD_UNSUPPORTED', {}));
+  return { ...reply, headers: { ...reply.headers, Allow: allowed } };
 }
 
 function pageReply(): HttpReply {

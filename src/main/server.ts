@@ -18,11 +18,15 @@ import type {
   Connection,
   HttpReply,
   RequestHead,
+  StreamVerdict,
   UpgradeVerdict,
 } from './backend/backend.ts';
+import { readable } from './cors.ts';
 import type { Counts } from './counts.ts';
 import type { Crew } from './crew.ts';
 import type { DeliverEvents } from './deliver.ts';
+import type { Paths } from './paths.ts';
+import { decidePost } from './posted.ts';
 import type { Request, Requests } from './requests.ts';
 import type { Admission, Session, Sessions } from './session.ts';
 
@@ -45,6 +49,7 @@ export interface ServerParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly ticker: Ticker;
+  readonly paths: Paths;
   /** Plain HTTP of a known host: the page, the model list. */
   http(head: RequestHead, body: Uint8Array): Soon<HttpReply>;
   fault(error: unknown, where: string): void;
@@ -111,6 +116,20 @@ export class Server implements BackendHandlers {
     return { accept: true, user, ...(protocol === undefined ? {} : { protocol }) };
   }
 
+  /** A POST that is answered in pieces: a session of one request. */
+  stream(seen: RequestHead): Soon<StreamVerdict> | undefined {
+    const { accept, clock, counts, sessions, options, paths } = this.#parts;
+    if (seen.method !== 'POST' || paths.postOf(seen.path) === undefined) return undefined;
+    counts.stage('accept');
+    return decidePost(accept.locate(seen), accept, {
+      draining: this.#draining,
+      bodyBytesMax: options.server.messageBytesMax,
+      decide: (head) => accept.decide(head, clock.now(), sessions.count),
+      admit: (head, verdict) => this.#answer(head, verdict),
+      refuse: (head, error, reply) => this.#refuse(head, error, reply),
+    });
+  }
+
   open(connection: Connection): void {
     const { sessions, accept, counts, clock } = this.#parts;
     const admission = connection.user as Admission;
@@ -145,6 +164,7 @@ export class Server implements BackendHandlers {
     if (!session?.open || session.fullSinceMs === 0) return;
     const waits = this.#parts.sessions.grant(session);
     session.fullSinceMs = connection.buffered() > 0 ? this.#parts.clock.now() : 0;
+    if (session.ending) return this.over(session);
     if (waits) this.credited(session);
   }
 
@@ -161,9 +181,15 @@ export class Server implements BackendHandlers {
   }
 
   http(seen: RequestHead, body: Uint8Array): Soon<HttpReply> {
-    const head = this.#parts.accept.locate(seen);
-    const forbidden = this.#parts.accept.checkHost(head);
-    return forbidden ? refusal(forbidden) : this.#parts.http(head, body);
+    const { accept } = this.#parts;
+    const head = accept.locate(seen);
+    const forbidden = accept.checkHost(head);
+    if (forbidden) return refusal(forbidden);
+    const reply = this.#parts.http(head, body);
+    if (!accept.originAllowed(head)) return reply;
+    return reply instanceof Promise
+      ? reply.then((settled) => readable(head, settled))
+      : readable(head, reply);
   }
 
   fault(error: unknown, where: string): void {
@@ -182,6 +208,14 @@ export class Server implements BackendHandlers {
     this.#leave(session, 'server', code, why);
   }
 
+  /** The one answer of a session is sent: it ends when all of that is taken, or when its client stops to read. */
+  over(session: Session): void {
+    if (!session.open) return;
+    session.ending = session.connection.buffered() > 0;
+    if (session.ending) session.fullSinceMs ||= this.#parts.clock.now();
+    else this.closeSession(session, closeCode.normal, '');
+  }
+
   /** A request whose worker is lost and that cannot run again: its epitaph, or the dialect's complaint when it had no frame yet. */
   bury(request: Request): void {
     const { session, epitaph, delivered } = request;
@@ -189,9 +223,11 @@ export class Server implements BackendHandlers {
     const error = new MillraceError('MILLRACE_WORKER_LOST', {});
     counts.error(error.code);
     if (session.open) {
-      const frame = epitaph
-        ? splice(epitaph.bytes, epitaph.at, delivered)
-        : dialects[session.admission.dialect].complain(error);
+      // An answer that is the only one of its connection begins with a status: the epitaph stands for one that has begun.
+      const frame =
+        epitaph && (delivered > 0 || !session.once)
+          ? splice(epitaph.bytes, epitaph.at, delivered)
+          : dialects[session.admission.dialect].complain(error);
       session.connection.send(frame, false);
     }
     this.#parts.fact({
@@ -206,6 +242,7 @@ export class Server implements BackendHandlers {
       code: error.code,
     });
     requests.settle(request);
+    if (session.once) this.over(session);
   }
 
   /** Who may come in follows these options from here on; whoever came by a key that is gone leaves (`session.whenRevoked`). */
@@ -320,6 +357,8 @@ export class Server implements BackendHandlers {
       const limitMs = slowClientTimeoutMs;
       return this.end(session, new MillraceError('MILLRACE_CLIENT_SLOW', { limitMs }));
     }
+    // It waits for its answer, or reads it: it has nothing to say.
+    if (session.once && (session.unsettled > 0 || session.ending)) return;
     if (session.heard) {
       session.heard = session.pinged = false;
       session.seenMs = nowMs;
@@ -342,6 +381,7 @@ export function deliverEvents(server: () => Server): DeliverEvents {
   return {
     credited: (session) => server().credited(session),
     close: (session, code, reason) => server().closeSession(session, code, reason),
+    over: (session) => server().over(session),
   };
 }
 

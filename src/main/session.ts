@@ -23,9 +23,11 @@ export interface Admission {
   readonly trace?: TraceContext;
   /** Path of the user's route, where the dialect is `route`. */
   readonly route?: string;
+  /** One request, one answer, and the session ends: HTTP. */
+  readonly once?: boolean;
 }
 
-/** One client's WebSocket, as main sees it. */
+/** One client's WebSocket, or its one HTTP request, as main sees it. */
 export class Session implements LimitSubject {
   readonly slot: number;
   readonly generation: number;
@@ -57,6 +59,8 @@ export class Session implements LimitSubject {
   bytesIn = 0;
   bytesOut = 0;
   asked = 0;
+  /** Its one answer is complete, and waits to be read. */
+  ending = false;
 
   constructor(
     slot: number,
@@ -75,6 +79,9 @@ export class Session implements LimitSubject {
     this.openedMs = nowMs;
   }
 
+  get once(): boolean {
+    return this.admission.once === true;
+  }
   get unsettled(): number {
     return this.requests?.length ?? 0;
   }

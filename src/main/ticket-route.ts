@@ -3,7 +3,7 @@ import { MillraceError } from '../errors.ts';
 import type { Clock } from '../policy/ports.ts';
 import { type Accept, refusal, type Soon } from './accept.ts';
 import type { HttpReply, RequestHead } from './backend/backend.ts';
-import { corsHeaders, preflightHeaders } from './cors.ts';
+import { preflightHeaders, readable } from './cors.ts';
 import type { Ticket } from './tickets.ts';
 
 export function createTicketRoute(
@@ -12,7 +12,7 @@ export function createTicketRoute(
 ): (head: RequestHead) => Soon<HttpReply> {
   function answer(head: RequestHead, issued: Ticket | MillraceError): HttpReply {
     const reply = issued instanceof MillraceError ? refusal(issued) : issuedReply(issued, clock);
-    return { ...reply, headers: { ...reply.headers, ...corsHeaders(head) } };
+    return readable(head, reply);
   }
 
   return (head) => {

@@ -1,6 +1,14 @@
 /** The closed lists of names in options, apart from the schema: threads that count by them need not load the schema's library. */
 
-export const dialectNames = ['responses', 'chat', 'echo', 'socket', 'route'] as const;
+export const dialectNames = [
+  'responses',
+  'chat',
+  'echo',
+  'socket',
+  'route',
+  'responses-http',
+  'completions',
+] as const;
 /** One of those, or one of `dialects` in the options. */
 export type DialectName = (typeof dialectNames)[number] | (string & {});
 

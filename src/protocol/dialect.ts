@@ -129,6 +129,8 @@ export interface Encoder extends EventSink {
   /** From here on the events are this upstream's: a dialect that can says so in its last frame. */
   from(upstream: string): void;
   cancel(): void;
+  /** Nothing was said for a while: says that an answer is still to come. Absent where the protocol does that by itself. */
+  alive?(): void;
   /** Number of the next frame. */
   readonly sequence: number;
   /** True once a frame with upstream content was written: no failover from here on. */

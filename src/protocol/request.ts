@@ -49,6 +49,8 @@ export interface ModelRequest {
   readonly reasoningEffort?: string;
   /** In the shape of chat's `response_format` (a Responses `text.format` is turned into it); the shape is checked, the schema passed on. */
   readonly responseFormat?: unknown;
+  /** Texts at which the answer ends, at most four. */
+  readonly stop?: readonly string[];
   readonly seed?: number;
   readonly user?: string;
 }

@@ -13,6 +13,7 @@ import type {
   Command,
   Conversation,
   Dialect,
+  Encoder,
   ModelList,
   Turn,
 } from '../protocol/dialect.ts';
@@ -51,6 +52,8 @@ interface Entry {
   stream: Running | undefined;
   /** Lets held openers go. */
   hold: Alarm | undefined;
+  /** Fills a silence. */
+  alive: Alarm | undefined;
 }
 
 export class Session {
@@ -114,8 +117,9 @@ export class Session {
   close(): void {
     this.#closed = true;
     this.#inbox = undefined;
-    for (const { stream, tap, hold } of this.#lanes.all()) {
+    for (const { stream, tap, hold, alive } of this.#lanes.all()) {
       hold?.free();
+      alive?.free();
       stream?.cancel('gone');
       tap.discard();
     }
@@ -187,7 +191,7 @@ export class Session {
     if (this.#parts.draining()) {
       return this.#refuse(turn, tap, new MillraceError('MILLRACE_DRAINING', {}));
     }
-    const entry: Entry = { turn, tap, stream: undefined, hold: undefined };
+    const entry: Entry = { turn, tap, stream: undefined, hold: undefined, alive: undefined };
     const verdict = this.#lanes.admit(turn.lane, entry);
     if (verdict === 'full') {
       const max = means.options.session.queuedRequestsMax;
@@ -209,6 +213,7 @@ export class Session {
     }
     const done = () => {
       entry.hold?.free();
+      entry.alive?.free();
       tap.release();
       this.#done(entry);
     };
@@ -227,6 +232,7 @@ export class Session {
       const about = { turn, dialect, principal, keyName, trace: turn.trace ?? facts.trace };
       const stream = new Stream(means, about, request, encoder, tap, done);
       entry.stream = stream;
+      if (encoder.alive) entry.alive = this.#keepAlive(encoder, tap);
       stream.start();
     } catch (thrown) {
       const error = asMillraceError(thrown);
@@ -249,6 +255,22 @@ export class Session {
     const handling = new Handling(means, ask, entry.tap, done);
     entry.stream = handling;
     handling.start(handler);
+  }
+
+  /** Whenever nothing was said for so long, and the client reads. */
+  #keepAlive(encoder: Encoder, tap: Tap): Alarm {
+    const { alarms, clock, options } = this.#parts.means;
+    let said = tap.frames;
+    const alarm = alarms.create(() => {
+      if (tap.frames === said && tap.drained) {
+        encoder.alive?.();
+        tap.release();
+      }
+      said = tap.frames;
+      alarm.set(clock.now() + options.stream.keepAliveMs);
+    });
+    alarm.set(clock.now() + options.stream.keepAliveMs);
+    return alarm;
   }
 
   #done(entry: Entry): void {

@@ -10,6 +10,7 @@ import { Admit } from '../../src/main/admit.ts';
 import { Counts } from '../../src/main/counts.ts';
 import { Crew, type Pool } from '../../src/main/crew.ts';
 import { Deliver } from '../../src/main/deliver.ts';
+import { Paths } from '../../src/main/paths.ts';
 import { Requests } from '../../src/main/requests.ts';
 import { deliverEvents, Server } from '../../src/main/server.ts';
 import { type Admission, Sessions } from '../../src/main/session.ts';
@@ -121,6 +122,7 @@ export class EngineSim {
       counts,
       {
         end: (session, error) => this.server.end(session, error),
+        over: (session) => this.server.over(session),
       },
     );
     this.server = new Server({
@@ -135,6 +137,7 @@ export class EngineSim {
       clock,
       ticker,
       random,
+      paths: new Paths(this.options.paths),
       http: () => ({ status: 404, headers: {}, body: '' }),
       fault: (error) => {
         throw error;

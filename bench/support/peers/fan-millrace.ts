@@ -43,6 +43,7 @@ const consumer = ringConsumer(ring);
 const deliver = new Deliver(sessions, requests, slab, counts, {
   credited: () => {},
   close: () => {},
+  over: () => {},
 });
 const pump = createPump({
   consumer,

@@ -105,11 +105,12 @@ class UwsOutlet implements Outlet {
     if (!this.#exchange.gone) this.#exchange.res.cork(() => {});
   }
 
+  /** Told to close by flag, the core would write a header into the body: the one in the head must do. */
   end(): void {
-    const { res, gone, last } = this.#exchange;
+    const { res, gone } = this.#exchange;
     if (gone) return;
     this.#exchange.gone = true;
-    res.cork(() => res.end('', last));
+    res.cork(() => res.end());
   }
 
   cut(): void {

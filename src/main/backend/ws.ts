@@ -25,6 +25,8 @@ import { answerRaw, inspect, internal, WsRequests } from './ws-http.ts';
 
 /** As long as the core of uWebSockets.js waits for a request's head. */
 const HEAD_TIMEOUT_MS = 10_000;
+/** A request's head and body together. */
+const BODY_TIMEOUT_MS = 60_000;
 /** What a client may send before its handshake is answered. */
 const EARLY_BYTES_MAX = 64 * 1024;
 
@@ -36,7 +38,7 @@ export function createWsBackend(): Backend {
 async function listen(options: ListenOptions, handlers: BackendHandlers): Promise<Listening> {
   const upgrades = new Upgrades(options, handlers);
   const server = createServer({
-    requestTimeout: HEAD_TIMEOUT_MS,
+    requestTimeout: BODY_TIMEOUT_MS,
     headersTimeout: HEAD_TIMEOUT_MS,
     connectionsCheckingInterval: 1_000,
     maxHeaderSize: HEAD_BYTES_MAX,

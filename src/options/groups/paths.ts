@@ -6,7 +6,12 @@ export const paths = z.strictObject({
     .string()
     .startsWith('/')
     .default('/v1/responses')
-    .describe('Path of the OpenAI Responses WebSocket mode.'),
+    .describe('Path of the OpenAI Responses API: WebSocket mode, and POST over HTTP.'),
+  completions: z
+    .string()
+    .startsWith('/')
+    .default('/v1/chat/completions')
+    .describe('Path of the Chat Completions API, POST over HTTP.'),
   chat: z
     .string()
     .startsWith('/')

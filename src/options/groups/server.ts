@@ -54,13 +54,15 @@ export const server = z.strictObject({
       'Header in which those proxies append their client; one that they pass on untouched must not be named here.',
     ),
   messageBytesMax: bytes(16 * MiB, 1 * KiB, 256 * MiB).describe(
-    'Largest message a client may send.',
+    'Largest message a client may send, and largest body of an HTTP request for an answer.',
   ),
   sessionsMax: count(10_000, 1, 262_144).describe('Sessions open at once.'),
   sessionsPerAddressMax: count(1_000, 1, 262_144).describe(
     'Sessions one client address may hold; loopback addresses are not limited.',
   ),
-  handshakesPerSecondMax: count(5_000, 1, 1_000_000).describe('Upgrades admitted per second.'),
+  handshakesPerSecondMax: count(5_000, 1, 1_000_000).describe(
+    'Upgrades, and HTTP requests for an answer, admitted per second.',
+  ),
   authFailuresPerAddressMax: z
     .int()
     .min(1)

@@ -36,6 +36,9 @@ export const stream = z.strictObject({
     'Largest single event an upstream may send.',
   ),
   outputBytesMax: bytes(16 * MiB, 1 * KiB, 256 * MiB).describe('Largest answer.'),
+  keepAliveMs: ms(15_000, 100, 600_000).describe(
+    'An HTTP stream that was silent for this long gets a comment line, so that proxies keep it open; before the first content it also fixes the status at 200.',
+  ),
   openerHoldMs: ms(0, 0, 60_000).describe(
     'Holds openers (response.created …) back until content arrives, at most this long; 0 sends them at once.',
   ),

@@ -1,11 +1,15 @@
 /** The client-side protocols, by the name that options and metrics use. */
 import type { Dialect } from '../dialect.ts';
 import { chat } from './chat.ts';
+import { completions } from './completions/completions.ts';
 import { responses } from './responses/responses.ts';
+import { responsesHttp } from './responses-http/responses-http.ts';
 import { route } from './route.ts';
 
-export const dialects: Readonly<Record<'responses' | 'chat' | 'route', Dialect>> = {
+export const dialects = {
   responses,
   chat,
   route,
-};
+  'responses-http': responsesHttp,
+  completions,
+} as const satisfies Readonly<Record<string, Dialect>>;

@@ -35,6 +35,7 @@ function bodyOf(request: ModelRequest, model: string): object {
     [lengthField(model)]: request.maxOutputTokens,
     reasoning_effort: request.reasoningEffort,
     response_format: formatOf(request.responseFormat),
+    stop: request.stop,
     seed: request.seed,
     user: request.user,
   };

@@ -35,6 +35,7 @@ function setUp() {
       closed.push(`${code} ${reason}`);
       session.connection.close(code, reason);
     },
+    over: (session) => session.connection.close(1000, ''),
   });
   const shared = allocateRing(1 << 16);
   const down = ringProducer(shared, { ring() {} });

@@ -185,14 +185,15 @@ function refused(error: MillraceError, lane: string): Command {
     : { kind: 'close', code, reason: error.message, frames };
 }
 
-function instructed(instructions: string | undefined): Message[] {
+export function instructed(instructions: string | undefined): Message[] {
   return instructions ? [{ role: 'system', content: [{ type: 'text', text: instructions }] }] : [];
 }
 
-/** An output without its call would be refused by any provider, later and less clearly. */
-function unmatchedOutput(
+/** An output without its call would be refused by any provider, later and less clearly. `path`: where the messages stand. */
+export function unmatchedOutput(
   past: readonly Message[],
   input: readonly Message[],
+  path = 'input',
 ): MillraceError | undefined {
   if (!input.some((message) => message.role === 'tool')) return undefined;
   const calls = new Set<string>();
@@ -201,7 +202,7 @@ function unmatchedOutput(
       for (const call of message.toolCalls ?? []) calls.add(call.id);
     else if (message.role === 'tool' && !calls.has(message.callId))
       return new MillraceError('MILLRACE_FIELD_INVALID', {
-        path: 'input',
+        path,
         expected: 'outputs of calls that were made',
         got: `an output for call_id ${describe(message.callId)}`,
       });

@@ -30,7 +30,8 @@ export interface CreateRequest {
   readonly echo: string;
 }
 
-export function readCreate(outer: Fields, models: ModelList): CreateRequest {
+/** `stores` false: said back as `store: false`, because nothing can be continued. */
+export function readCreate(outer: Fields, models: ModelList, stores = true): CreateRequest {
   const request = outer.object('response') ?? outer;
   refuse(request);
   const model = request.text('model');
@@ -51,7 +52,7 @@ export function readCreate(outer: Fields, models: ModelList): CreateRequest {
     store: request.boolean('store') ?? true,
     input,
     settings,
-    echo: echoOf(request, settings, instructions, previousId),
+    echo: echoOf(request, settings, instructions, previousId, stores),
   };
 }
 
@@ -86,6 +87,7 @@ function echoOf(
   settings: Omit<ModelRequest, 'messages'>,
   instructions: string | undefined,
   previousId: string | undefined,
+  stores: boolean,
 ): string {
   const tools = settings.tools?.map((tool) => ({
     type: 'function',
@@ -114,7 +116,7 @@ function echoOf(
     },
     safety_identifier: request.string('safety_identifier') ?? null,
     service_tier: request.string('service_tier') ?? 'default',
-    store: request.boolean('store') ?? true,
+    store: stores && (request.boolean('store') ?? true),
     temperature: settings.temperature ?? 1,
     text: {
       format: request.object('text')?.raw('format') ?? { type: 'text' },
@@ -139,7 +141,7 @@ function readMetadata(request: Fields): unknown {
   return request.raw('metadata') ?? {};
 }
 
-function unknownModel(model: string, models: ModelList): MillraceError {
+export function unknownModel(model: string, models: ModelList): MillraceError {
   const named = models.names.slice(0, MODELS_NAMED_MAX).join(', ');
   const more = models.names.length - MODELS_NAMED_MAX;
   return new MillraceError('MILLRACE_MODEL_NOT_FOUND', {

@@ -17,21 +17,26 @@ const params: Partial<Record<Code, string>> = {
 /** `lane` undefined or '': the event names no stream. */
 export function errorFrame(error: MillraceError, lane?: string): Uint8Array {
   const { failure, details, code } = error;
-  const path = details['path'];
   const event = {
     type: 'error',
     status: failure.status,
     ...(lane ? { stream_id: lane } : {}),
-    error: {
-      type: failure.type ?? 'server_error',
-      code: error.word,
-      message: errorText(error),
-      param: params[code] ?? (typeof path === 'string' && path !== 'the message' ? path : null),
-      ...retryAfter(details['waitMs']),
-    },
+    error: { ...errorObject(error), ...retryAfter(details['waitMs']) },
     x_millrace: { code, retry: failure.retry },
   };
   return Buffer.from(JSON.stringify(event));
+}
+
+/** The `error` object of every OpenAI API. */
+export function errorObject(error: MillraceError): object {
+  const { failure, details, code } = error;
+  const path = details['path'];
+  return {
+    type: failure.type ?? 'server_error',
+    code: error.word,
+    message: errorText(error),
+    param: params[code] ?? (typeof path === 'string' && path !== 'the message' ? path : null),
+  };
 }
 
 export function errorText(error: MillraceError): string {

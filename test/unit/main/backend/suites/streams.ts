@@ -276,8 +276,8 @@ function bodies(implementation: Implementation): void {
             },
             (response: IncomingMessage) => {
               response.resume();
-              response.on('error', () => undefined);
-              resolve(response.statusCode ?? 0);
+              response.on('error', reject);
+              response.on('end', () => resolve(response.statusCode ?? 0));
             },
           );
           outgoing.on('error', reject);
