@@ -54,7 +54,7 @@ describe('HTTP answers of workers that die', () => {
   });
 
   test('after it they end in one typed failure; an object runs again even then', async () => {
-    const prompt = '@tokens 60\n@fault rate=60';
+    const prompt = '@tokens 60\n@fault rate=20';
     const streams = await Promise.all(
       [0, 1, 2, 3].map((at) =>
         at < 2
