@@ -12,7 +12,7 @@ export const dialectNames = [
 /** One of those, or one of `dialects` in the options. */
 export type DialectName = (typeof dialectNames)[number] | (string & {});
 
-export const providerNames = ['openai-chat'] as const;
+export const providerNames = ['openai-chat', 'openai-responses', 'anthropic', 'ollama'] as const;
 
 export const strategyNames = [
   'RoundRobin',

@@ -21,26 +21,40 @@ interface Range {
 }
 type Members = ReadonlyMap<string, Range>;
 
-/** The slots of a chunk in order, the delta's own among them: `choices[0].delta.<field>`, for 'arguments' inside the tool call. */
-export function locate(chunk: Uint8Array, field: string): readonly Slot[] | undefined {
+/** Where a string stands in an event: names of members, and 0 for the only element of a list. */
+export type DeltaPath = readonly (string | 0)[];
+
+/** A member of the top that changes from event to event and means nothing. */
+export interface Volatile {
+  readonly name: string;
+  readonly kind: 'text' | 'digits';
+}
+
+/** The slots of a chunk in order, the delta's own (the string at `path`) among them. */
+export function locate(
+  chunk: Uint8Array,
+  path: DeltaPath,
+  volatile: readonly Volatile[],
+): readonly Slot[] | undefined {
   const top = membersAt(chunk, skipSpace(chunk, 0));
-  const choice = top && firstIn(chunk, top, 'choices');
-  const delta = choice && objectIn(chunk, choice, 'delta');
-  const holder = field === 'arguments' ? delta && functionIn(chunk, delta) : delta;
-  const body = holder && stringIn(chunk, holder, field);
+  const body = top && stringAt(chunk, top, path);
   if (!top || !body) return undefined;
   const slots: Slot[] = [{ kind: 'delta', ...body }];
-  // What changes from chunk to chunk and means nothing: the clock, and OpenAI's padding against guessing tokens by length.
-  const created = top.get('created');
-  if (created && isDigits(chunk, created)) slots.push({ kind: 'digits', ...created });
-  const padding = stringIn(chunk, top, 'obfuscation');
-  if (padding) slots.push({ kind: 'text', ...padding });
+  for (const { name, kind } of volatile) {
+    const value = kind === 'text' ? stringIn(chunk, top, name) : top.get(name);
+    if (value && (kind === 'text' || isDigits(chunk, value))) slots.push({ kind, ...value });
+  }
   return slots.toSorted((a, b) => a.start - b.start);
 }
 
-function functionIn(chunk: Uint8Array, delta: Members): Members | undefined {
-  const call = firstIn(chunk, delta, 'tool_calls');
-  return call && objectIn(chunk, call, 'function');
+function stringAt(chunk: Uint8Array, top: Members, path: DeltaPath): Range | undefined {
+  let members: Members | undefined = top;
+  for (let at = 0; at < path.length - 1 && members !== undefined; at++) {
+    const [key, next] = [path[at], path[at + 1]];
+    if (typeof key !== 'string') continue;
+    members = next === 0 ? firstIn(chunk, members, key) : objectIn(chunk, members, key);
+  }
+  return members && stringIn(chunk, members, String(path.at(-1)));
 }
 
 function objectIn(chunk: Uint8Array, members: Members, key: string): Members | undefined {

@@ -1,5 +1,5 @@
 /**
- * The fast way through a chat-completion chunk: from the chunks of a stream that were parsed it learns their shape, and reads the
+ * The fast way through the chunks of a stream: from those that were parsed it learns their shape, and reads the
  * next ones by comparing bytes.
  *
  *     {"id":"c1","created": 1795 ,"choices":[{"index":0,"delta":{"content":" old "}}],…}
@@ -11,7 +11,7 @@
  */
 import type { DeltaKind } from './events.ts';
 import { scanBody } from './json-text.ts';
-import { locate, type Slot } from './scan-shape.ts';
+import { type DeltaPath, locate, type Slot, type Volatile } from './scan-shape.ts';
 
 const TEMPLATES_MAX = 4;
 const LITERAL_BYTES_MAX = 4096;
@@ -35,9 +35,14 @@ export class ChunkScanner {
   start = 0;
   end = 0;
 
+  readonly #volatile: readonly Volatile[];
   #templates: Template[] = [];
   #vain = 0;
   #pause = 0;
+
+  constructor(volatile: readonly Volatile[]) {
+    this.#volatile = volatile;
+  }
 
   /** Nothing was learnt: `match` says no to all. */
   get blank(): boolean {
@@ -63,13 +68,13 @@ export class ChunkScanner {
   }
 
   /**
-   * The chunk `bytes[start, end)` was parsed, and all it said was one delta of this kind, found whole in the member `field`.
+   * The chunk `bytes[start, end)` was parsed, and all it said was one delta of this kind, found whole at `path`.
    */
   learn(
     bytes: Uint8Array,
     start: number,
     end: number,
-    said: { readonly kind: DeltaKind; readonly part: number; readonly field: string },
+    said: { readonly kind: DeltaKind; readonly part: number; readonly path: DeltaPath },
   ): void {
     if (this.#pause > 0) {
       this.#pause--;
@@ -77,7 +82,7 @@ export class ChunkScanner {
     }
     // Not `bytes.slice`: of a Buffer that is a view.
     const chunk = new Uint8Array(bytes.subarray(start, end));
-    const slots = locate(chunk, said.field);
+    const slots = locate(chunk, said.path, this.#volatile);
     if (slots === undefined) return;
     const literal = slots.reduce((n, slot) => n - (slot.end - slot.start), chunk.length);
     if (literal > LITERAL_BYTES_MAX) return;

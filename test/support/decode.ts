@@ -1,8 +1,8 @@
-/** Runs a body through the chat-completion provider. */
+/** Runs a body through a provider: the chat-completion one unless another is named. */
 import assert from 'node:assert/strict';
 import type { MillraceError } from '../../src/errors.ts';
 import { Delta } from '../../src/protocol/events.ts';
-import type { Decoder } from '../../src/protocol/provider.ts';
+import type { Decoder, Provider } from '../../src/protocol/provider.ts';
 import { openaiChat } from '../../src/protocol/providers/openai-chat.ts';
 import { type Step, TraceSink } from './trace.ts';
 
@@ -19,11 +19,11 @@ export interface Decoded {
  */
 export function decode(
   pieces: readonly Uint8Array[],
-  { cause, open = false, eventBytesMax = 1024 * 1024 }: Settings = {},
+  { cause, open = false, eventBytesMax = 1024 * 1024, provider = openaiChat }: Settings = {},
 ): Decoded {
   const sink = new TraceSink();
   let parsed = 0;
-  const decoder = openaiChat.decoder('lab', sink, { eventBytesMax, onFallback: () => parsed++ });
+  const decoder = provider.decoder('lab', sink, { eventBytesMax, onFallback: () => parsed++ });
   for (const piece of pieces) {
     // A Buffer, as sockets give them: its `slice` does not copy.
     const read = Buffer.from(piece);
@@ -38,6 +38,7 @@ export interface Settings {
   readonly cause?: MillraceError;
   readonly open?: boolean;
   readonly eventBytesMax?: number;
+  readonly provider?: Provider;
 }
 
 export function bytesOf(text: string): Uint8Array {

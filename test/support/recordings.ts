@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 export interface Recording {
   /** `server/name` */
   readonly name: string;
+  /** What was asked: `POST /v1/chat/completions`. */
+  readonly asked: string;
   readonly status: number;
   readonly header: (name: string) => string | undefined;
   /** The body, transfer coding removed, as far as it came. */
@@ -17,7 +19,12 @@ export interface Recording {
 
 const root = fileURLToPath(new URL('../../../test/recordings/', import.meta.url));
 
-export function recordings(): readonly Recording[] {
+/** Those of one endpoint, or all of them. */
+export function recordings(asked?: string): readonly Recording[] {
+  return everything().filter((it) => asked === undefined || it.asked === asked);
+}
+
+function everything(): readonly Recording[] {
   return readdirSync(root, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .flatMap((server) =>
@@ -30,6 +37,7 @@ export function recordings(): readonly Recording[] {
 function read(name: string): Recording {
   const raw = readFileSync(`${root}${name}.http`);
   const facts = JSON.parse(readFileSync(`${root}${name}.json`, 'utf8')) as {
+    request: { line: string };
     status: number;
     reads_ms_bytes: [number, number][];
   };
@@ -61,6 +69,7 @@ function read(name: string): Recording {
   }
   return {
     name,
+    asked: facts.request.line.replace(/ HTTP.*/, ''),
     status: facts.status,
     header: (key) => headers.get(key),
     body: new Uint8Array(Buffer.concat(ranges.map(([start, end]) => raw.subarray(start, end)))),

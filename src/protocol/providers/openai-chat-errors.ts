@@ -4,6 +4,9 @@ import type { HeaderReader } from '../provider.ts';
 import { asArray, asObject, asText, type JsonObject } from './json-value.ts';
 import { reasonOf, wordsOf } from './upstream-words.ts';
 
+/** Words of a limit that passes: OpenAI's, Anthropic's. */
+const limits = /rate_limit|overloaded/;
+
 /** Waited when an upstream limits the rate and does not say for how long. */
 const WAIT_MS_DEFAULT = 1_000;
 /** No upstream is left alone for longer than this on its own word. */
@@ -65,7 +68,7 @@ export function errorIn(upstream: string, name: string, event: unknown): Millrac
   const marks = words?.marks ?? '';
   const status = words?.status ?? 0;
   const quota = marks.includes('insufficient_quota');
-  if ((status === 429 || marks.includes('rate_limit')) && !quota)
+  if ((status === 429 || status === 529 || limits.test(marks)) && !quota)
     return new MillraceError('MILLRACE_UPSTREAM_LIMITED', { upstream, waitMs: WAIT_MS_DEFAULT });
   const ours = marks.includes('invalid_request') || marks.includes('context_length');
   if (status === 400 || status === 413 || status === 422 || (ours && status === 0)) {
@@ -91,6 +94,8 @@ function waitOf(headers: HeaderReader): number {
     const date = Date.parse(after) - Date.parse(headers('date') ?? '');
     if (date >= 0) return bounded(date);
   }
+  const instant = anthropicWaitOf(headers);
+  if (instant !== undefined) return bounded(instant);
   // OpenAI tells when each bucket is full again; the one that is empty counts, else the slower one.
   const resets = ['requests', 'tokens'].map((kind) => ({
     empty: headers(`x-ratelimit-remaining-${kind}`)?.trim() === '0',
@@ -100,6 +105,16 @@ function waitOf(headers: HeaderReader): number {
   const empty = known.filter((reset) => reset.empty);
   const waits = (empty.length > 0 ? empty : known).map((reset) => reset.waitMs ?? 0);
   return waits.length === 0 ? WAIT_MS_DEFAULT : bounded(Math.max(...waits));
+}
+
+/** Anthropic tells the moment (RFC 3339) at which an empty bucket is full again; read against the response's own `Date`. */
+function anthropicWaitOf(headers: HeaderReader): number | undefined {
+  const nowMs = Date.parse(headers('date') ?? '');
+  const waits = ['requests', 'tokens', 'input-tokens', 'output-tokens']
+    .filter((kind) => headers(`anthropic-ratelimit-${kind}-remaining`)?.trim() === '0')
+    .map((kind) => Date.parse(headers(`anthropic-ratelimit-${kind}-reset`) ?? '') - nowMs)
+    .filter((waitMs) => waitMs >= 0);
+  return waits.length === 0 ? undefined : Math.max(...waits);
 }
 
 function bounded(waitMs: number): number {

@@ -1,18 +1,12 @@
 /** A turn as a chat-completion request. What the protocol cannot say is refused, never left out in silence. */
-import { MillraceError } from '../../errors.ts';
 import type { ProviderRequest, UpstreamFacts } from '../provider.ts';
 import type { ContentPart, Message, ModelRequest, Tool, ToolChoice } from '../request.ts';
-import { asObject, asText } from './json-value.ts';
+import { responseFormat } from './response-format.ts';
+import { bearer, streamHeaders } from './stream-headers.ts';
+import { unsupported } from './unsupported.ts';
 
 export function encode(request: ModelRequest, upstream: UpstreamFacts): ProviderRequest {
-  const headers: Record<string, string> = {
-    'content-type': 'application/json',
-    accept: 'text/event-stream',
-    // Compressed token streams cost latency on both sides and gain nothing on a data-centre link.
-    'accept-encoding': 'identity',
-  };
-  if (upstream.apiKey !== undefined && upstream.apiKey !== '')
-    headers['authorization'] = `Bearer ${upstream.apiKey}`;
+  const headers = { ...streamHeaders, ...bearer(upstream.apiKey) };
   const body = JSON.stringify(bodyOf(request, upstream.model));
   return { method: 'POST', path: '/chat/completions', headers, body };
 }
@@ -110,27 +104,10 @@ function choiceOf(choice: ToolChoice | undefined): unknown {
     : choice;
 }
 
-/** Takes the form of chat (`json_schema` in an object of its own) and the flat one of the Responses API. */
 function formatOf(format: unknown): object | undefined {
-  if (format === undefined || format === null) return undefined;
-  const object = asObject(format);
-  switch (object?.['type']) {
-    case 'text':
-      return undefined;
-    case 'json_object':
-      return { type: 'json_object' };
-    case 'json_schema': {
-      const nested = asObject(object['json_schema']);
-      const { name, description, schema, strict } = nested ?? object;
-      if (asText(name) === undefined || asObject(schema) === undefined)
-        throw unsupported('response_format', 'a JSON schema needs a name and a schema');
-      return { type: 'json_schema', json_schema: { name, description, schema, strict } };
-    }
-    default:
-      throw unsupported('response_format', 'chat completions know text, json_object, json_schema');
-  }
-}
-
-function unsupported(path: string, reason: string): MillraceError {
-  return new MillraceError('MILLRACE_FIELD_UNSUPPORTED', { path, reason });
+  const asked = responseFormat(format);
+  if (asked.type === 'text') return undefined;
+  if (asked.type === 'json_object') return { type: 'json_object' };
+  const { name, description, schema, strict } = asked;
+  return { type: 'json_schema', json_schema: { name, description, schema, strict } };
 }

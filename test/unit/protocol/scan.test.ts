@@ -13,10 +13,23 @@ import { seeded } from '../../support/seed.ts';
 const slow = process.env['SLOW'] !== undefined;
 
 describe('the scanner', () => {
+  const volatile = [
+    { name: 'created', kind: 'digits' },
+    { name: 'obfuscation', kind: 'text' },
+  ] as const;
+  const blank = () => new ChunkScanner(volatile);
+  const pathOf = (field: string): (string | 0)[] =>
+    field === 'arguments'
+      ? ['choices', 0, 'delta', 'tool_calls', 0, 'function', 'arguments']
+      : ['choices', 0, 'delta', field];
   const learn = (chunk: string, field = 'content'): ChunkScanner => {
-    const scanner = new ChunkScanner();
+    const scanner = blank();
     const bytes = bytesOf(chunk);
-    scanner.learn(bytes, 0, bytes.length, { kind: 0, part: 0, field });
+    scanner.learn(bytes, 0, bytes.length, {
+      kind: 0,
+      part: 0,
+      path: pathOf(field),
+    });
     return scanner;
   };
   const match = (scanner: ChunkScanner, chunk: string): string | undefined => {
@@ -30,8 +43,8 @@ describe('the scanner', () => {
     `{"created":17,"choices":[{"index":0,"delta":{"content":"${content}"}}],"model":"m"${more}}`;
 
   test('knows nothing before it has learnt', () => {
-    assert.ok(new ChunkScanner().blank);
-    assert.equal(match(new ChunkScanner(), plain('a')), undefined);
+    assert.ok(blank().blank);
+    assert.equal(match(blank(), plain('a')), undefined);
   });
 
   test('finds another text in the shape it learnt, as the range of its escaped body', () => {
@@ -109,11 +122,11 @@ describe('the scanner', () => {
   const shape = (n: number, text = 'a') => plain(text, `,"n":${n}`);
   const teach = (scanner: ChunkScanner, n: number) => {
     const bytes = bytesOf(shape(n));
-    scanner.learn(bytes, 0, bytes.length, { kind: 0, part: 0, field: 'content' });
+    scanner.learn(bytes, 0, bytes.length, { kind: 0, part: 0, path: pathOf('content') });
   };
 
   test('keeps four shapes, and forgets the one that was not needed for longest', () => {
-    const scanner = new ChunkScanner();
+    const scanner = blank();
     for (let n = 1; n <= 5; n++) {
       teach(scanner, n);
       assert.equal(match(scanner, shape(n, 'b')), 'b');
@@ -123,7 +136,7 @@ describe('the scanner', () => {
   });
 
   test('gives up learning for a while when nothing matches what it learnt', () => {
-    const scanner = new ChunkScanner();
+    const scanner = blank();
     for (let n = 1; n <= 4; n++) teach(scanner, n);
     for (let n = 5; n <= 260; n++) teach(scanner, n);
     for (let n = 5; n <= 260; n++) assert.equal(match(scanner, shape(n)), undefined);

@@ -12,7 +12,7 @@ import { decode } from '../../../support/decode.ts';
 import { recordings } from '../../../support/recordings.ts';
 import { referenceTrace } from '../../../support/reference-chat.ts';
 
-const all = recordings();
+const all = recordings('POST /v1/chat/completions').filter((it) => !it.name.includes('/resume-'));
 const streams = all.filter(
   (it) => it.status === 200 && it.header('content-type')?.startsWith('text/event-stream'),
 );

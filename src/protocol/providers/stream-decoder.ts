@@ -1,52 +1,72 @@
 /**
- * The body of a chat-completion response, bytes in, events out.
+ * The body of a streamed answer, bytes in, events out: what all providers have in common. What an event means, the provider's reader says.
  *
- *     open ──finish reason──▶ finished ──[DONE], end or break──▶ done (finish)
- *       └──error, anything else that ends──────────────────────▶ done (fail)
+ *     open ──finish reason──▶ finished ──end marker, end or break──▶ done (finish)
+ *       └──error, anything else that ends──────────────────────────▶ done (fail)
  *
  * A stream is complete once its finish reason has come, whatever happens to the connection then; before that, no end is a good one.
  */
 import { MillraceError } from '../../errors.ts';
-import { Delta, type DeltaKind, type EventSink, type FinishReason, type Usage } from '../events.ts';
+import type { DeltaKind, EventSink, FinishReason, Usage } from '../events.ts';
 import { wellFormed } from '../json-text.ts';
+import type { Framer } from '../ndjson.ts';
 import type { Decoder, DecoderBounds } from '../provider.ts';
 import { ChunkScanner, viewOf } from '../scan.ts';
-import { SseFramer } from '../sse.ts';
+import type { DeltaPath } from '../scan-shape.ts';
 import { textOf } from '../utf8.ts';
-import { asArray, asObject } from './json-value.ts';
-import { type ChunkSink, readChunk } from './openai-chat-chunk.ts';
-import { errorIn } from './openai-chat-errors.ts';
-import { ToolCalls, type ToolSink } from './openai-chat-tools.ts';
+import type { EventReader, Say } from './event-reader.ts';
 import { JsonBody, Opening } from './opening.ts';
 import { TextOut } from './text-out.ts';
 
-/** `data` as a big-endian word. */
+/** Words, big-endian. */
 const DATA = 0x64617461;
+const EVENT = 0x6576656e;
 const SHORTEST_EVENT_BYTES = 16;
+const NONE = new Uint8Array(0);
 
-export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
+export interface StreamFormat {
+  /** `lines`: one JSON value per line, instead of an event stream. */
+  readonly framing: 'events' | 'lines';
+  readonly framer: Framer;
+  readonly reader: EventReader;
+}
+
+export class StreamDecoder implements Decoder, Say {
   readonly #upstream: string;
   readonly #sink: EventSink;
   readonly #bounds: DecoderBounds;
-  readonly #framer: SseFramer;
-  readonly #scanner = new ChunkScanner();
-  readonly #tools: ToolCalls = new ToolCalls(this);
+  readonly #framer: Framer;
+  readonly #reader: EventReader;
+  readonly #scanner: ChunkScanner;
   readonly #opening = new Opening();
   readonly #body: JsonBody;
   readonly #text: TextOut;
+  readonly #lines: boolean;
 
   #state: 'open' | 'finished' | 'done' = 'open';
   #reason: FinishReason = 'stop';
 
-  /** What the chunk being read has said: how many things, and the last delta if it can be learnt. */
+  /** What the event being read has said: how many things, and the last delta if it can be learnt. */
   #said = 0;
-  #delta: { kind: DeltaKind; part: number; field: string } | undefined;
+  #delta: { kind: DeltaKind; part: number; path: DeltaPath } | undefined;
+  /** The `event:` line that stands before the deltas that were learnt; empty when none does. */
+  #eventLine = NONE;
+  #eventName = '';
 
-  constructor(upstream: string, sink: EventSink, bounds: DecoderBounds) {
+  constructor(
+    upstream: string,
+    sink: EventSink,
+    bounds: DecoderBounds,
+    { framing, framer, reader }: StreamFormat,
+  ) {
     this.#upstream = upstream;
     this.#sink = sink;
     this.#bounds = bounds;
-    this.#framer = new SseFramer(bounds.eventBytesMax);
+    this.#framer = framer;
+    this.#reader = reader;
+    this.#scanner = new ChunkScanner(reader.volatile);
+    this.#lines = framing === 'lines';
+    if (this.#lines) this.#opening.kind = 'events';
     this.#body = new JsonBody(bounds.eventBytesMax);
     this.#text = new TextOut(sink);
   }
@@ -103,7 +123,7 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
       }
       pos = framer.next(pos);
       if (framer.ready) this.#readEvent(false);
-      if (framer.oversize && !this.#still('done')) this.#broken(this.#tooLarge());
+      if (framer.oversize && !this.#still('done')) this.broken(this.#tooLarge());
       if (this.#still('done')) return;
     }
     this.#sink.flush();
@@ -118,11 +138,11 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
     const last = bytes.length - SHORTEST_EVENT_BYTES;
     let pos = from;
     while (pos < last) {
-      if (view.getInt32(pos) !== DATA || bytes[pos + 4] !== 0x3a) return pos;
-      const start = bytes[pos + 5] === 0x20 ? pos + 6 : pos + 5;
+      const start = this.#lines ? pos : this.#dataAt(bytes, view, pos);
+      if (start < 0) return pos;
       const stop = scanner.match(bytes, view, start, bytes.length);
       if (stop < 0 || stop - pos > this.#bounds.eventBytesMax) return pos;
-      const next = blankLine(bytes, stop);
+      const next = this.#lines ? lineEnd(bytes, stop) : blankLine(bytes, stop);
       if (next < 0) return pos;
       sink.delta(scanner.kind, scanner.part, bytes, scanner.start, scanner.end);
       pos = next;
@@ -130,10 +150,24 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
     return pos;
   }
 
+  /** Where the data of the event at `pos` begins, when it is named as those that were learnt; otherwise -1. */
+  #dataAt(bytes: Uint8Array, view: DataView, pos: number): number {
+    const line = this.#eventLine;
+    let at = pos;
+    if (line.length > 0) {
+      if (view.getInt32(at) !== EVENT || at + line.length + SHORTEST_EVENT_BYTES > bytes.length)
+        return -1;
+      for (let i = 4; i < line.length; i++) if (bytes[at + i] !== line[i]) return -1;
+      at += line.length;
+    }
+    if (view.getInt32(at) !== DATA || bytes[at + 4] !== 0x3a) return -1;
+    return bytes[at + 5] === 0x20 ? at + 6 : at + 5;
+  }
+
   /** The event in the framer. `last`: it ended with the body, perhaps too early. */
   #readEvent(last: boolean): void {
     const { bytes, start, end, name } = this.#framer;
-    if (this.#state === 'open' && !this.#text.waiting && name === '') {
+    if (this.#state === 'open' && !this.#text.waiting && name === this.#eventName) {
       const scanner = this.#scanner;
       if (!scanner.blank && scanner.match(bytes, viewOf(bytes), start, end) === end) {
         this.#sink.delta(scanner.kind, scanner.part, bytes, scanner.start, scanner.end);
@@ -142,7 +176,7 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
     }
     const text = textOf(bytes, start, end);
     if (text === undefined) {
-      if (!last) this.#malformed('bytes that are not UTF-8');
+      if (!last) this.malformed('bytes that are not UTF-8');
       return;
     }
     const data = text.trim();
@@ -154,26 +188,22 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
     this.#bounds.onFallback?.();
     const value = parse(data);
     if (value === undefined && name !== 'error') {
-      if (!last) this.#malformed('an event that is not JSON');
+      if (!last) this.malformed('an event that is not JSON');
       return;
     }
     this.#said = 0;
     this.#delta = undefined;
-    this.#interpret(value ?? data, name);
-    if (this.#said === 1 && this.#delta !== undefined && this.#state === 'open')
-      this.#scanner.learn(bytes, start, end, this.#delta);
+    this.#reader.event(value ?? data, name, this);
+    if (this.#said !== 1 || this.#delta === undefined || this.#state !== 'open') return;
+    if (name !== this.#eventName) this.#rename(name);
+    this.#scanner.learn(bytes, start, end, this.#delta);
   }
 
-  #interpret(value: unknown, name: string): void {
-    const failure = errorIn(this.#upstream, name, value);
-    if (failure !== undefined) {
-      this.#broken(failure);
-      return;
-    }
-    const chunk = asObject(value);
-    const wrong =
-      chunk === undefined ? 'an event that is no object' : readChunk(chunk, this.#tools, this);
-    if (wrong !== '') this.#malformed(wrong);
+  /** Deltas come under another event name from here on (reasoning ended, text began). */
+  #rename(name: string): void {
+    this.#scanner.forget();
+    this.#eventName = name;
+    this.#eventLine = name === '' ? NONE : new Uint8Array(Buffer.from(`event: ${name}\n`));
   }
 
   /** A body that is one JSON value: an error, or the whole answer from a server that does not stream. */
@@ -183,24 +213,18 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
     const value = text === undefined ? undefined : parse(text);
     if (value === undefined) return;
     this.#bounds.onFallback?.();
-    // Google's compatible endpoint wraps its errors in a list.
-    const answer = asObject(asArray(value)?.[0] ?? value);
-    const choices = asArray(answer?.['choices'])?.map((choice) => {
-      const object = asObject(choice);
-      return object === undefined ? choice : { ...object, delta: object['message'] };
-    });
-    this.#interpret(choices === undefined ? answer : { ...answer, choices }, '');
-    if (this.#said === 0) this.#malformed('one JSON value instead of a stream');
+    this.#reader.whole(value, this);
+    if (this.#said === 0) this.malformed('one JSON value instead of a stream');
   }
 
-  // What chunks say.
+  // What events say.
 
-  text(kind: DeltaKind, text: string, field: string): void {
-    this.#say(kind, 0, text, field);
-  }
-
-  args(part: number, text: string, sole: boolean): void {
-    this.#say(Delta.arguments, part, text, sole ? 'arguments' : '');
+  text(kind: DeltaKind, part: number, text: string, path?: DeltaPath): void {
+    if (text === '') return;
+    this.#said++;
+    const split = this.#text.waiting;
+    this.#text.say(kind, part, text);
+    if (path !== undefined && !split && !this.#text.waiting) this.#delta = { kind, part, path };
   }
 
   tool(index: number, id: string, name: string): void {
@@ -222,11 +246,22 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
     this.#reason = reason;
   }
 
-  #say(kind: DeltaKind, part: number, text: string, field: string): void {
+  end(): void {
     this.#said++;
-    const split = this.#text.waiting;
-    this.#text.say(kind, part, text);
-    if (field !== '' && !split && !this.#text.waiting) this.#delta = { kind, part, field };
+    this.#end();
+  }
+
+  malformed(reason: string): void {
+    this.broken(
+      new MillraceError('MILLRACE_UPSTREAM_MALFORMED', { upstream: this.#upstream, reason }),
+    );
+  }
+
+  /** Something is wrong: a failure, but nothing spoils an answer whose finish reason has come. */
+  broken(error: MillraceError): void {
+    this.#said++;
+    if (this.#state === 'finished') this.#complete();
+    else if (this.#state === 'open') this.#fail(error);
   }
 
   // Ends.
@@ -246,21 +281,9 @@ export class OpenaiChatDecoder implements Decoder, ChunkSink, ToolSink {
     return this.#state === state;
   }
 
-  #malformed(reason: string): void {
-    this.#broken(
-      new MillraceError('MILLRACE_UPSTREAM_MALFORMED', { upstream: this.#upstream, reason }),
-    );
-  }
-
   #tooLarge(): MillraceError {
     const max = this.#bounds.eventBytesMax;
     return new MillraceError('MILLRACE_UPSTREAM_TOO_LARGE', { upstream: this.#upstream, max });
-  }
-
-  /** Something is wrong: a failure, but nothing spoils an answer whose finish reason has come. */
-  #broken(error: MillraceError): void {
-    if (this.#state === 'finished') this.#complete();
-    else if (this.#state === 'open') this.#fail(error);
   }
 
   #complete(): void {
@@ -283,6 +306,11 @@ function blankLine(bytes: Uint8Array, at: number): number {
   if (bytes[at] === 10) return bytes[at + 1] === 10 ? at + 2 : -1;
   const both = bytes[at] === 13 && bytes[at + 1] === 10 && bytes[at + 2] === 13;
   return both && bytes[at + 3] === 10 ? at + 4 : -1;
+}
+
+/** The position after the end of a line, or -1. */
+function lineEnd(bytes: Uint8Array, at: number): number {
+  return bytes[at] === 10 ? at + 1 : -1;
 }
 
 function parse(text: string): unknown {
