@@ -15,8 +15,15 @@ export const upstream = z.strictObject({
     .describe(
       `Wire protocol of the upstream: ${providerNames.join(', ')}, or a name in providers.`,
     ),
-  url: z.url({ protocol: /^https?$/ }).describe('Base URL, up to and including /v1.'),
-  apiKey: z.string().optional().describe('Key sent as Authorization: Bearer.'),
+  url: z
+    .url({ protocol: /^https?$/ })
+    .describe('Base URL, up to and including /v1 (for ollama: without a path).'),
+  apiKey: z
+    .string()
+    .optional()
+    .describe(
+      'Key sent as Authorization: Bearer, or as the provider wants it (anthropic: x-api-key).',
+    ),
   models: z
     .array(z.string().min(1))
     .default([])
