@@ -8,7 +8,10 @@ import {
   resolveOptions,
   type Sources,
 } from '../options/resolve.ts';
+import type { Options, UserOptions } from '../options/schema.ts';
 import { addFlags, flagsOf } from './flags.ts';
+
+const DEMO_PATIENCE_MS = 4_000;
 
 /** Adds `--config` and a flag for every option. */
 export function configured(command: Command): Command {
@@ -44,9 +47,21 @@ export function inspectCommand(command: Command): Inspection {
 
 function sourcesOf(command: Command): Sources {
   const flags = flagsOf(command);
-  // The demo is for looking at it: its page comes along unless somebody said otherwise.
-  if (String(flags['demo.enabled']) === 'true') flags['server.page'] ??= true;
   const file =
     (command.getOptionValue('config') as string | undefined) ?? process.env.MILLRACE_CONFIG;
-  return { flags, env: process.env, ...(file ? { file } : {}) };
+  const sources: Sources = { flags, env: process.env, ...(file ? { file } : {}) };
+  const demo = inspectOptions(sources).resolved?.options.demo;
+  return demo?.enabled ? { ...sources, code: forLooking(demo) } : sources;
+}
+
+/**
+ * The demo is for looking at it: its page comes along, and nobody waits a minute to see a stall noticed. Weaker than whatever
+ * anybody said.
+ */
+function forLooking({ firstTokenMs, tokensPerSecond }: Options['demo']): UserOptions {
+  const stream = {
+    firstDeltaTimeoutMs: Math.max(DEMO_PATIENCE_MS, 20 * firstTokenMs),
+    gapTimeoutMs: Math.max(DEMO_PATIENCE_MS, Math.ceil(20_000 / tokensPerSecond)),
+  };
+  return { server: { page: true }, stream };
 }

@@ -5,6 +5,7 @@ import { Coordination } from '../main/coordination.ts';
 import { Counts } from '../main/counts.ts';
 import { Crew } from '../main/crew.ts';
 import { Deliver } from '../main/deliver.ts';
+import { DemoStatus } from '../main/demo-status.ts';
 import { Requests } from '../main/requests.ts';
 import { createRoutes } from '../main/routes.ts';
 import { deliverEvents, Server } from '../main/server.ts';
@@ -37,7 +38,8 @@ export function assemble(options: Options, workers: number, log: Log, { paths }:
   const sessions = new Sessions(sessionCells, options.session.creditBytes, workers);
   const requests = new Requests(ledger, options.memory.retainedBytesMax);
   const world = { clock: systemClock, ticker: systemTicker };
-  const observer = new Observer({ options, log, ...world });
+  const demo = new DemoStatus({ options, table, series, tally, ...world });
+  const observer = new Observer({ options, log, ...world, hear: (each) => demo.hear(each) });
   const { fact } = observer;
   const coordination = new Coordination({
     spawn: (generation) => spawnCoordinator({ generation, options, shared }),
@@ -85,7 +87,7 @@ export function assemble(options: Options, workers: number, log: Log, { paths }:
     dialects,
     ...world,
     random: systemRandom,
-    http: createRoutes(options, accept, systemClock, paths),
+    http: createRoutes(options, accept, systemClock, (head) => demo.reply(head), paths),
     fault: (error, where) => observer.fault(error, where),
     fact,
     paths,

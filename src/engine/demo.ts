@@ -1,5 +1,6 @@
 /** The simulated upstreams of the demo. */
 import { MillraceError } from '../errors.ts';
+import { demoUpstreamNames } from '../options/names.ts';
 import type { Options } from '../options/schema.ts';
 import { type FromSimulate, spawnSimulated } from '../threads/spawn.ts';
 import type { Started } from './started.ts';
@@ -7,8 +8,7 @@ import type { Started } from './started.ts';
 /** Two simulated upstreams on a thread of their own, serving the model "demo". */
 export async function withDemo(options: Options, started: Started): Promise<Options> {
   const { seed, tokensPerSecond, firstTokenMs } = options.demo;
-  const names = ['simulated-a', 'simulated-b'];
-  const servers = names.map((name, at) => ({
+  const servers = demoUpstreamNames.map((name, at) => ({
     name,
     seed: seed + at,
     tokensPerSecond,
@@ -26,7 +26,7 @@ export async function withDemo(options: Options, started: Started): Promise<Opti
     void thread.gone.then(fail);
   });
   const upstreams = urls.map((url, at) => ({
-    name: names[at],
+    name: demoUpstreamNames[at],
     provider: 'openai-chat' as const,
     url,
     models: ['demo'],

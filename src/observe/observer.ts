@@ -13,6 +13,8 @@ export interface ObserverParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly ticker: Ticker;
+  /** Also told everything. */
+  readonly hear?: (fact: Fact) => void;
 }
 
 export class Observer {
@@ -34,6 +36,7 @@ export class Observer {
     const { options, log, clock } = this.#parts;
     this.events.fact(fact, clock.wall());
     logFact(log, fact, options.log.streams, this.#bound);
+    this.#parts.hear?.(fact);
   };
 
   /** Says what it still owes. */

@@ -14,6 +14,9 @@ export type DialectName = (typeof dialectNames)[number] | (string & {});
 
 export const providerNames = ['openai-chat', 'openai-responses', 'anthropic', 'ollama'] as const;
 
+/** The simulated upstreams of the demo. */
+export const demoUpstreamNames = ['simulated-a', 'simulated-b'] as const;
+
 export const strategyNames = [
   'RoundRobin',
   'LeastConnections',

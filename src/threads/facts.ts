@@ -31,6 +31,7 @@ export type Fact =
   | {
       readonly fact: 'attempt-failed';
       readonly stream: number;
+      readonly responseId: string;
       readonly upstream: string;
       readonly error: WireError;
     }

@@ -298,7 +298,9 @@ export class Stream implements AttemptEvents {
 
   #publishFailure(upstream: string, error: MillraceError): void {
     const { stream } = this.#tap.address;
-    this.#means.publish({ fact: 'attempt-failed', stream, upstream, error: error.toWire() });
+    const { responseId } = this.facts.turn;
+    const said = { stream, responseId, upstream, error: error.toWire() };
+    this.#means.publish({ fact: 'attempt-failed', ...said });
   }
 
   #publishEnd(

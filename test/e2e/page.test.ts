@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { request } from 'node:http';
 import { after, test } from 'node:test';
-import { createContext, runInContext } from 'node:vm';
 import { WebSocket } from 'ws';
 import { createEngine } from '../../src/engine/engine.ts';
+import { createLink, retryDelayMs } from '../../src/main/page/link.ts';
 import { until } from '../support/until.ts';
 
 const engine = createEngine({
@@ -13,136 +14,74 @@ const engine = createEngine({
 });
 const { url } = await engine.listen();
 after(() => engine.close({ drain: false }));
-const response = await fetch(`${url.replace('ws:', 'http:')}/`);
+const address = url.replace('ws:', 'http:');
+const response = await fetch(`${address}/`);
 const html = await response.text();
+/** Everything the page loads, by the path it asks for. */
+const files = new Map<string, string>();
+for (const [, path] of html.matchAll(/(?:src|href)="(page\/[^"]+)"/g)) {
+  const file = await fetch(`${address}/${path}`);
+  assert.equal(file.status, 200, path);
+  files.set(path, await file.text());
+}
+const scripts = [...files].filter(([path]) => path.endsWith('.js'));
 
-interface Turn {
-  id?: string;
-  text: string;
-  thought: string;
-  done: boolean;
-  status: string;
-  problem?: string;
-  usage?: { output_tokens: number };
-}
-interface Heard {
-  state(state: string, text: string): void;
-  event(event: { type: string }): void;
-  lost(code: number, reason: string): void;
-}
-/** What the page's first script defines: the protocol, free of the document. */
-interface PageScript {
-  createLink(
-    url: string,
-    protocols: string[],
-    heard: Heard,
-  ): { send(event: object): boolean; close(): void };
-  createTurn(this: void, startedMs: number): Turn;
-  takeEvent(turn: Turn, event: object, nowMs: number): void;
-  figuresOf(turn: Turn, nowMs: number): Record<string, string | undefined>;
-  retryDelayMs(this: void, attempt: number, random: () => number): number;
-}
-
-/** A browser's socket tells an error only by its close; one of `ws` throws what nobody listens to. */
-class BrowserSocket extends WebSocket {
-  constructor(address: string, protocols: string[]) {
-    super(address, protocols);
-    this.on('error', () => {});
-  }
-}
-
-/** Runs the protocol script of the page as served, with `ws` in place of the browser's WebSocket. */
-function pageScript(): PageScript {
-  const [, script = ''] = /<script id="protocol">([^]*?)<\/script>/.exec(html) ?? [];
-  assert.notEqual(script, '');
-  const context = createContext({ WebSocket: BrowserSocket, setTimeout, clearTimeout });
-  runInContext(script, context);
-  return runInContext(
-    '({ createLink, createTurn, takeEvent, figuresOf, retryDelayMs })',
-    context,
-  ) as PageScript;
-}
-
-test('the page is one small file that loads nothing and talks to its own host alone', () => {
+test('the page is a few small files that load nothing else and talk to their own host alone', async () => {
   assert.equal(response.status, 200);
   assert.match(response.headers.get('content-type') ?? '', /^text\/html/);
-  assert.ok(Buffer.byteLength(html) < 20 * 1024, `${html.length} bytes`);
-  assert.deepEqual(html.match(/(?:https?:)?\/\/[a-z0-9]/gi), null);
-  assert.doesNotMatch(html, /<(?:script|img|iframe)[^>]+src=|@import|[ :]url\(/);
   const policy = response.headers.get('content-security-policy') ?? '';
   assert.match(policy, /default-src 'none'/);
+  assert.match(policy, /connect-src 'self';/);
+  assert.doesNotMatch(policy, /unsafe|\*/);
+  const all = [html, ...files.values()].join('\n');
+  assert.ok(Buffer.byteLength(all) < 64 * 1024, `${all.length} bytes`);
+  assert.deepEqual(all.match(/(?:https?:)?\/\/[a-z0-9][^']*/gi), ['http://www.w3.org/2000/svg']);
+  assert.doesNotMatch(all, /<(?:img|iframe)[^>]+src=|@import|[ :]url\(|sourceMappingURL/);
+  for (const [path, text] of scripts) {
+    for (const [, name] of text.matchAll(/from '\.\/([^']+)'/g))
+      assert.ok(files.has(`page/${name}`), `${path} loads ${name}, which is announced`);
+  }
+  const missing = await fetch(`${address}/page/tsconfig.json`);
+  assert.equal(missing.status, 404);
 });
 
-test('the page says that answers are simulated, works from a keyboard and on a phone', () => {
+test('the page says that answers are simulated, and knows its own elements', () => {
   assert.match(html, /<strong>Simulated\.<\/strong>/);
   assert.match(html, /<meta name="viewport"/);
-  assert.match(html, /prefers-color-scheme: dark/);
-  assert.match(html, /<label for="prompt">/);
-  assert.match(html, /:focus-visible/);
-  assert.doesNotMatch(html, /onclick=|innerHTML/);
-  // Every element that the script looks up exists.
-  const wanted = [...html.matchAll(/\$\('(\w+)'\)/g)].map((found) => found[1]);
+  assert.doesNotMatch(html, / on\w+="| style="/);
+  const code = scripts.map(([, text]) => text).join('\n');
+  assert.doesNotMatch(code, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b/);
+  const wanted = [...code.matchAll(/byId\('(\w+)'/g)].map((found) => found[1]);
   assert.ok(wanted.length > 10);
   for (const id of new Set(wanted)) assert.match(html, new RegExp(`id="${id}"`), id);
 });
 
-/** A link whose turns are awaited one by one. */
-function talk(script: PageScript) {
-  const states: string[] = [];
-  let turn = script.createTurn(0);
-  const link = script.createLink(`${url}/v1/responses`, [], {
-    state: (state) => void states.push(state),
-    event: (event) => script.takeEvent(turn, event, performance.now()),
-    lost() {},
-  });
-  return {
-    link,
-    states,
-    begin: (event: object): Turn => {
-      turn = script.createTurn(performance.now());
-      assert.ok(link.send({ type: 'response.create', model: 'demo', ...event }));
-      return turn;
-    },
-  };
-}
-
-test('its script asks, streams, continues, cancels and shows a typed failure', async (t) => {
-  const script = pageScript();
-  const { link, states, begin } = talk(script);
-  t.after(() => link.close());
-  await until(() => states.at(-1) === 'open', 'the page to connect');
-
-  const first = begin({ input: 'hi\n@tokens 12\n@reason' });
-  await until(() => first.done, 'the answer');
-  assert.equal(first.status, 'completed');
-  assert.match(first.text, /^This is a simulated answer/);
-  assert.match(first.thought, /simulated/);
-  const figures = script.figuresOf(first, performance.now());
-  assert.match(figures['first token'] ?? '', /^\d+ ms$/);
-  assert.equal(figures['tokens'], String(first.usage?.output_tokens));
-  assert.equal(figures['status'], 'completed');
-  assert.match(figures['upstream'] ?? '', /^simulated-[ab]$/);
-
-  const second = begin({ input: '@echo again', previous_response_id: first.id });
-  await until(() => second.done, 'the second answer');
-  assert.equal(second.text, 'again');
-
-  const third = begin({ input: '@tokens 5000\n@fault rate=50' });
-  await until(() => third.text, 'the third answer to begin');
-  link.send({ type: 'response.cancel', response_id: third.id });
-  await until(() => third.done, 'the cancel');
-  assert.equal(third.status, 'cancelled');
-
-  const fourth = begin({ input: '@fault reset-after=3' });
-  await until(() => fourth.done, 'the failure');
-  assert.match(fourth.problem ?? '', /^MILLRACE_UPSTREAM_\w+: .*deltas had arrived/);
-  const fifth = begin({ model: 'gpt-9', input: 'hi' });
-  await until(() => fifth.done, 'the refusal');
-  assert.match(fifth.problem ?? '', /^MILLRACE_MODEL_NOT_FOUND: .*demo/);
+test('the demo answers for its page alone: GET, our own Host, no secrets', async () => {
+  const status = await fetch(`${address}/demo/status`);
+  const told = (await status.json()) as { upstreams: { name: string }[]; failures: unknown[] };
+  assert.deepEqual(
+    told.upstreams.map(({ name }) => name),
+    ['simulated-a', 'simulated-b'],
+  );
+  assert.deepEqual(told.failures, []);
+  assert.equal((await fetch(`${address}/demo/status`, { method: 'POST' })).status, 405);
+  const { status: foreign } = await rawGet(address, 'evil.example', '/demo/status');
+  assert.equal(foreign, 403);
 });
 
+for (const [what, options] of [
+  ['without the page', { server: { port: 0 }, demo: { enabled: true } }],
+  ['without the demo', { server: { port: 0, page: true } }],
+] as const) {
+  test(`${what} there is no /demo/status`, async (t) => {
+    const other = createEngine({ ...options, admin: { enabled: false }, log: { level: 'silent' } });
+    t.after(() => other.close());
+    const at = (await other.listen()).url.replace('ws:', 'http:');
+    assert.equal((await fetch(`${at}/demo/status`)).status, 404);
+  });
+}
+
 test('its waits before connecting again are jittered over a doubling bound', () => {
-  const { retryDelayMs } = pageScript();
   const highest = (attempt: number) => retryDelayMs(attempt, () => 1);
   assert.deepEqual([0, 1, 2, 3].map(highest), [500, 1000, 2000, 4000]);
   assert.equal(highest(1000), 15_000);
@@ -153,7 +92,6 @@ test('its waits before connecting again are jittered over a doubling bound', () 
 });
 
 test('its link comes back after a restart and says so', async (t) => {
-  const script = pageScript();
   const options = {
     admin: { enabled: false },
     log: { level: 'silent' },
@@ -163,7 +101,7 @@ test('its link comes back after a restart and says so', async (t) => {
   const { url, port } = await first.listen();
   const states: string[] = [];
   const lost: number[] = [];
-  const link = script.createLink(`${url}/v1/responses`, [], {
+  const link = createLink(() => new BrowserSocket(`${url}/v1/responses`), {
     state: (state, text) => void states.push(`${state}: ${text}`),
     event() {},
     lost: (code) => void lost.push(code),
@@ -184,3 +122,22 @@ test('its link comes back after a restart and says so', async (t) => {
   await second.listen();
   await until(() => states.at(-1)?.startsWith('open'), 'the page to be back', 20_000);
 });
+
+/** A browser's socket tells an error only by its close; one of `ws` throws what nobody listens to. */
+class BrowserSocket extends WebSocket {
+  constructor(at: string) {
+    super(at);
+    this.on('error', () => {});
+  }
+}
+
+/** fetch sets Host itself. */
+function rawGet(at: string, host: string, path: string): Promise<{ status: number | undefined }> {
+  return new Promise((resolve, reject) => {
+    const asked = request(new URL(path, at), { headers: { host } }, (answer) => {
+      answer.resume();
+      resolve({ status: answer.statusCode });
+    });
+    asked.on('error', reject).end();
+  });
+}

@@ -49,6 +49,7 @@ export class ResponsesEncoder implements Encoder {
   #parts = 0;
   #usage: Usage | undefined;
   #upstream: string | undefined;
+  #attempts = 0;
   #sequence = 0;
   #committed = false;
   #ended = false;
@@ -73,6 +74,7 @@ export class ResponsesEncoder implements Encoder {
 
   from(upstream: string): void {
     this.#upstream = upstream;
+    this.#attempts++;
   }
 
   open(): void {
@@ -190,9 +192,15 @@ export class ResponsesEncoder implements Encoder {
   #add(item: OutputItem): void {
     this.#items.push(item);
     this.#touched = item;
-    item.writeItemEvent(writer.reset(), 'added', this.#sequence);
+    const answering = this.#committed ? undefined : this.#answering();
+    item.writeItemEvent(writer.reset(), 'added', this.#sequence, answering);
     this.#send(this.#committed ? 0 : FrameFlag.commit);
     this.#committed = true;
+  }
+
+  /** Who answers, for clients that show it: said as soon as it is settled. */
+  #answering(): string {
+    return JSON.stringify({ upstream: this.#upstream ?? null, attempts: this.#attempts });
   }
 
   #closeProse(): void {
@@ -226,6 +234,7 @@ export class ResponsesEncoder implements Encoder {
       items: this.#items,
       usage: this.#usage,
       upstream: this.#upstream,
+      attempts: this.#attempts,
     });
     this.#send(FrameFlag.terminal);
   }
@@ -251,7 +260,13 @@ export class ResponsesEncoder implements Encoder {
 }
 
 /** What main knows of an answer. */
-const nothing: Answer = { completedAt: 0, items: [], usage: undefined, upstream: undefined };
+const nothing: Answer = {
+  completedAt: 0,
+  items: [],
+  usage: undefined,
+  upstream: undefined,
+  attempts: undefined,
+};
 
 const incompleteReasons: Readonly<Record<FinishReason, string | undefined>> = {
   stop: undefined,

@@ -108,11 +108,17 @@ export class OutputItem {
     return part;
   }
 
-  writeItemEvent(to: FrameWriter, step: 'added' | 'done', sequence: number): void {
+  /** `extension`: JSON that stands beside the item as `x_millrace`. */
+  writeItemEvent(
+    to: FrameWriter,
+    step: 'added' | 'done',
+    sequence: number,
+    extension?: string,
+  ): void {
     to.text(`{"type":"response.output_item.${step}","sequence_number":${sequence},`);
     to.text(`${this.#stream}"output_index":${this.index},"item":`);
     this.writeItem(to);
-    to.text('}');
+    to.text(extension === undefined ? '}' : `,"x_millrace":${extension}}`);
   }
 
   writeItem(to: FrameWriter, status: ItemStatus = this.status): void {

@@ -23,6 +23,8 @@ export interface Answer {
   readonly items: readonly OutputItem[];
   readonly usage: Usage | undefined;
   readonly upstream: string | undefined;
+  /** How many upstreams were asked, one after another. */
+  readonly attempts: number | undefined;
 }
 
 export interface ResponseFacts {
@@ -54,7 +56,7 @@ export class ResponseObject {
 
   /** The terminal event. `sequence` '' leaves its number out; the place for it is returned. */
   writeEnding(to: FrameWriter, ending: Ending, sequence: string, answer: Answer): number {
-    const { completedAt, items, usage, upstream } = answer;
+    const { completedAt, items, usage } = answer;
     const { status } = ending;
     const at = this.#begin(to, `response.${status}`, sequence);
     to.text(
@@ -69,7 +71,7 @@ export class ResponseObject {
       item.writeItem(to, item.status === 'completed' ? 'completed' : 'incomplete');
     });
     to.text(`],"usage":${usageJson(usage)},${this.#echo}`);
-    to.text(`,"x_millrace":${extensionJson(ending, upstream)}`);
+    to.text(`,"x_millrace":${extensionJson(ending, answer)}`);
     to.text('}}');
     return at;
   }
@@ -87,14 +89,15 @@ function errorJson(ending: Ending): string {
   return JSON.stringify({ code: error.word, message: errorText(error) });
 }
 
-/** Our extension: which upstream answered; of a failed response also the code to match on, and how far the answer had come. */
-function extensionJson(ending: Ending, answering: string | undefined): string {
-  if (ending.status !== 'failed') return JSON.stringify({ upstream: answering ?? null });
+/** Our extension: which upstream answered, after how many attempts; of a failed response also the code to match on, and how far the answer had come. */
+function extensionJson(ending: Ending, { upstream, attempts }: Answer): string {
+  if (ending.status !== 'failed') return JSON.stringify({ upstream: upstream ?? null, attempts });
   const { error, delivered } = ending;
   return JSON.stringify({
     code: error.code,
     retry: error.failure.retry,
-    upstream: error.details['upstream'] ?? answering ?? null,
+    upstream: error.details['upstream'] ?? upstream ?? null,
+    attempts,
     delivered: delivered ?? null,
   });
 }

@@ -18,7 +18,7 @@ export const responsesServerEvents: readonly ServerEvent[] = [
   {
     type: 'response.output_item.added',
     fields: item,
-    text: 'A `message`, `reasoning` or `function_call` begins. From the first one on no other upstream is tried.',
+    text: 'A `message`, `reasoning` or `function_call` begins. From the first one on no other upstream is tried; `x_millrace` beside that one says which answers, and after how many attempts.',
   },
   {
     type: 'response.content_part.added',
@@ -64,7 +64,7 @@ export const responsesServerEvents: readonly ServerEvent[] = [
   {
     type: 'response.failed',
     fields: whole,
-    text: 'Terminal: `error` says what happened, `x_millrace` whether trying again helps and how much was delivered.',
+    text: 'Terminal: `error` says what happened, `x_millrace` whether trying again helps, how many attempts were made and how much was delivered.',
   },
   {
     type: 'error',

@@ -122,7 +122,11 @@ test('the response object says everything a strict client looks for', () => {
   assert.deepEqual(out.frames[0].json['response'], opened);
   assert.deepEqual(out.frames[1].json['response'], opened);
   const done = { status: 'completed', completed_at: 1_700_000_000 };
-  assert.deepEqual(response(out), { ...rest, ...done, x_millrace: { upstream: 'somewhere' } });
+  assert.deepEqual(response(out), {
+    ...rest,
+    ...done,
+    x_millrace: { upstream: 'somewhere', attempts: 1 },
+  });
 });
 
 test('what a request leaves out comes back with the API defaults', () => {
@@ -320,6 +324,7 @@ test('a failure before content says that nothing was delivered', () => {
     code: 'MILLRACE_UPSTREAM_RESET',
     retry: 'elsewhere',
     upstream: 'east',
+    attempts: 0,
     delivered: { deltas: 0, bytes: 0 },
   });
 });
