@@ -1,6 +1,6 @@
 /** The picture: lanes on one side, upstreams on the other, the wheel between them. Drops run along the way that an answer really takes. */
 import type { Board } from './board.ts';
-import { byId, drawing, set } from './element.ts';
+import { byId, drawing, say, set } from './element.ts';
 import type { Lane } from './lane.ts';
 
 const LANE_X = 22;
@@ -47,13 +47,15 @@ export class Flow {
     const hub = { x: Math.round(width * 0.47), y: height / 2 };
     const spread = (at: number, of: number) => (height / of) * (at + 0.5);
     const ends = new Map<string, Point>();
+    this.#used = new Set();
     for (const [at, name] of names.entries()) {
       const middle = board.middleOf(name);
       const beside = middle !== undefined && middle >= box.top && middle <= box.bottom;
       const y = beside ? Math.round(middle - box.top) : spread(at, names.length);
-      ends.set(name, { x: width - END_GAP, y });
+      const end = { x: width - END_GAP, y };
+      ends.set(name, end);
+      if (!beside) this.#text(`name ${name}`, { x: end.x, y: y - 12 }, 'name', name);
     }
-    this.#used = new Set();
     set(this.#wheel, {
       transform: `translate(${hub.x} ${hub.y})`,
       class: lanes.some((lane) => flowing(lane)) ? 'wheel turning' : 'wheel',
@@ -77,9 +79,7 @@ export class Flow {
     const { id, turn, number } = lane;
     this.#path(this.#beds, `bed ${id}`, curve(from, hub), 'bed');
     this.#circle(`lane ${id}`, from, 13, `dot lane-${number}`);
-    const label = this.#part(this.#nodes, `letter ${id}`, 'text');
-    set(label, { x: from.x, y: from.y + 5, class: 'letter' });
-    label.textContent = lane.letter;
+    this.#text(`letter ${id}`, { x: from.x, y: from.y + 5 }, 'letter', lane.letter);
     if (!turn) return;
     for (const [at, { upstream, atMs }] of turn.failures.entries()) {
       const end = ends.get(upstream);
@@ -98,6 +98,12 @@ export class Flow {
 
   #path(into: SVGElement, key: string, d: string, className: string): void {
     set(this.#part(into, key, 'path'), { d, class: className });
+  }
+
+  #text(key: string, { x, y }: Point, className: string, text: string): void {
+    const part = this.#part(this.#nodes, key, 'text');
+    set(part, { x, y, class: className });
+    say(part, text);
   }
 
   #circle(key: string, { x, y }: Point, r: number, className: string): void {
