@@ -203,6 +203,19 @@ export const failures = {
     type: 'rate_limit_error',
     text: 'too many handshakes; try again in {waitMs} ms',
   },
+  MILLRACE_AUTH_REFUSED: {
+    retry: 'never',
+    status: 401,
+    type: bad,
+    word: 'access_refused',
+    text: '{reason}',
+  },
+  MILLRACE_HOOK_FAILED: {
+    retry: 'later',
+    status: 503,
+    type: 'server_error',
+    text: 'the {hook} hook gave no answer; try again in a moment',
+  },
 
   // Admit: one client message.
   MILLRACE_MESSAGE_TOO_LARGE: {
@@ -416,6 +429,13 @@ export const failures = {
     status: 499,
     type: 'cancelled',
     text: 'the request was cancelled',
+  },
+  MILLRACE_REQUEST_REFUSED: {
+    retry: 'never',
+    status: 403,
+    type: bad,
+    word: 'request_refused',
+    text: '{reason}',
   },
   MILLRACE_ROUTE_FAILED: {
     retry: 'never',

@@ -1,6 +1,7 @@
 /** Everything main holds, wired; nothing runs yet. */
 import { createAccept } from '../main/accept.ts';
 import { Admit } from '../main/admit.ts';
+import { createAuthHook } from '../main/auth-hook.ts';
 import { Coordination } from '../main/coordination.ts';
 import { Counts } from '../main/counts.ts';
 import { Crew } from '../main/crew.ts';
@@ -22,7 +23,7 @@ import { dimensionsOf, schedule } from '../observe/metrics.ts';
 import { Observer } from '../observe/observer.ts';
 import type { Options } from '../options/schema.ts';
 import { unlimited } from '../policy/limit/limiter.ts';
-import { dialects } from '../protocol/dialects/dialects.ts';
+import { dialects as builtIn } from '../protocol/dialects/dialects.ts';
 import { allocateShared } from '../threads/allocate.ts';
 import { MAIN_ROW, WORKER_ROW } from '../threads/roster.ts';
 import { spawnCoordinator } from '../threads/spawn.ts';
@@ -32,7 +33,9 @@ import type { Application } from './run.ts';
 
 export type Assembled = ReturnType<typeof assemble>;
 
-export function assemble(options: Options, workers: number, log: Log, { paths }: Application) {
+export function assemble(options: Options, workers: number, log: Log, own: Application) {
+  const { paths } = own;
+  const dialects = { ...builtIn, ...own.dialects };
   const memory = openMemory(options, workers);
   const { series, shared, cells, sessionCells, slab, table, ledger, tally, counts } = memory;
   const sessions = new Sessions(sessionCells, options.session.creditBytes, workers);
@@ -75,7 +78,8 @@ export function assemble(options: Options, workers: number, log: Log, { paths }:
     end: (session, error) => server.end(session, error),
     over: (session) => server.over(session),
   });
-  const accept = createAccept(options, { paths });
+  const authenticate = createAuthHook(options, crew, systemTicker);
+  const accept = createAccept(options, { paths, ...(authenticate && { authenticate }) });
   const server: Server = new Server({
     options,
     accept,

@@ -6,6 +6,8 @@ import type { Paths } from '../main/paths.ts';
 import { type Readiness, readiness, type Status, status } from '../main/status.ts';
 import type { Log } from '../observe/log.ts';
 import type { Options } from '../options/schema.ts';
+import type { Dialect } from '../protocol/dialect.ts';
+import { loadDialects } from '../threads/user-protocols.ts';
 import { workerCount } from '../threads/worker-count.ts';
 import { type Assembled, assemble } from './assemble.ts';
 import { withDemo } from './demo.ts';
@@ -15,6 +17,8 @@ import { Started } from './started.ts';
 /** What the application adds to the options before the start. */
 export interface Application {
   readonly paths: Paths;
+  /** Client protocols of its own: main writes their complaints. */
+  readonly dialects?: Readonly<Record<string, Dialect>>;
 }
 
 /** Whoever brings clients: a server, an application's server, memory. */
@@ -43,7 +47,8 @@ export async function run(asked: Options, log: Log, application: Application): P
   try {
     const options = asked.demo.enabled ? await withDemo(asked, started) : asked;
     const { workers, why } = workerCount(options.threads.workers);
-    const parts = assemble(options, workers, log, application);
+    const dialects = await loadDialects(options);
+    const parts = assemble(options, workers, log, { ...application, dialects });
     const listenings = new Set<Listening>();
     const admin = await start(parts, started, listenings);
     return running(parts, { log, admin, workers, whyWorkers: why }, started, listenings);

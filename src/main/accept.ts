@@ -30,6 +30,7 @@ export type AcceptVerdict =
       readonly keyName?: string;
       readonly rights?: Rights;
       readonly byKey?: boolean;
+      readonly worker?: number;
       /** The subprotocol to answer with, one of those offered. */
       readonly protocol?: string;
     }
@@ -212,7 +213,7 @@ class Door implements Accept {
     if (waitMs > 0)
       return new MillraceError('MILLRACE_AUTH_LIMITED', { waitMs: Math.ceil(waitMs) });
     const settle = (found: Found) => {
-      const guessed = found instanceof MillraceError && found.code !== 'MILLRACE_KEY_MISSING';
+      const guessed = found instanceof MillraceError && isGuess(found);
       if (guessed && max !== undefined) this.#failures.add(from, nowMs);
       return found;
     };
@@ -233,7 +234,7 @@ class Door implements Accept {
       checkPath(found, head.path, dialect) ?? this.#full(head.address, found, openSessions);
     if (forbidden)
       return refuse(forbidden, forbidden.failure.retry === 'later' ? 1_000 : undefined);
-    const { principal, keyName, rights, byKey } = found;
+    const { principal, keyName, rights, byKey, worker } = found;
     const protocol = answeredProtocol(offeredProtocols(head));
     return {
       kind: 'session',
@@ -242,6 +243,7 @@ class Door implements Accept {
       ...(keyName === undefined ? {} : { keyName }),
       ...(rights === undefined ? {} : { rights }),
       ...(byKey === undefined ? {} : { byKey }),
+      ...(worker === undefined ? {} : { worker }),
       ...(protocol === undefined ? {} : { protocol }),
     };
   }
@@ -256,6 +258,11 @@ class Door implements Accept {
       return new MillraceError('MILLRACE_KEY_EXHAUSTED', { max: by.sessionsMax });
     return undefined;
   }
+}
+
+/** What is our own failure, or says nothing, is no guess. */
+function isGuess({ code, failure }: MillraceError): boolean {
+  return code !== 'MILLRACE_KEY_MISSING' && failure.status < 429;
 }
 
 type Rules = ReturnType<typeof rulesOf>;
@@ -291,9 +298,16 @@ function refuse(error: MillraceError, retryAfterMs?: number): AcceptVerdict {
   return { kind: 'refuse', error, reply: refusal(error, retryAfterMs) };
 }
 
+/** The user's own code may say another one. */
+function statusOf({ code, details, failure }: MillraceError): number {
+  const said = code === 'MILLRACE_AUTH_REFUSED' ? details['status'] : undefined;
+  return typeof said === 'number' ? said : failure.status;
+}
+
 /** The HTTP answer of an error, in the shape that OpenAI's clients read. Ends the connection. */
 export function refusal(error: MillraceError, retryAfterMs?: number): HttpReply {
-  const { status, type = 'server_error' } = error.failure;
+  const { type = 'server_error' } = error.failure;
+  const status = statusOf(error);
   const headers: Record<string, string> = {
     'Content-Type': 'application/json',
     Connection: 'close',

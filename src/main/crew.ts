@@ -13,6 +13,7 @@ import { createPump, type Pump } from '../memory/signal.ts';
 import type { Options } from '../options/schema.ts';
 import type { Clock, Ticker } from '../policy/ports.ts';
 import type { Fact } from '../threads/facts.ts';
+import type { AuthDesk } from '../threads/questions.ts';
 import { slabOwner, WORKER_ROW } from '../threads/roster.ts';
 import type { Incarnation, WorkerPool } from '../threads/worker-pool.ts';
 import type { Counts } from './counts.ts';
@@ -68,6 +69,8 @@ export class Crew {
   #stopping = false;
   #stopped: Promise<void> | undefined = undefined;
   #draining = false;
+  #asksAuth = false;
+  #turn = 0;
 
   constructor(parts: {
     workers: number;
@@ -114,6 +117,21 @@ export class Crew {
   }
   get size(): number {
     return this.#members.length;
+  }
+
+  /** Does the user's code decide who comes in? */
+  get asksAuth(): boolean {
+    return this.#asksAuth;
+  }
+
+  /** Where to ask it, with the worker: those that serve take turns. Undefined: none serves now. */
+  authDesk(): { worker: number; desk: AuthDesk } | undefined {
+    for (let n = 0; n < this.#members.length; n++) {
+      const { worker, serving, incarnation } = this.#members[this.#turn++ % this.#members.length];
+      const desk = incarnation?.auth;
+      if (serving && desk) return { worker, desk };
+    }
+    return undefined;
   }
 
   /** What an operator sees of each worker. */
@@ -213,6 +231,7 @@ export class Crew {
   #ready(member: Member, incarnation: Incarnation): void {
     if (member.incarnation !== incarnation) return;
     member.serving = true;
+    this.#asksAuth ||= incarnation.auth?.present ?? false;
     member.failures = 0;
     member.pulse.restart(this.#clock.now());
     const { worker } = member;

@@ -23,6 +23,8 @@ export interface Identity {
   readonly sessionsMax?: number;
   /** It came by a configured key, and goes when that key goes. */
   readonly byKey?: boolean;
+  /** Whose user code let it in: its requests go there. */
+  readonly worker?: number;
 }
 
 export interface Keyring {
@@ -92,7 +94,8 @@ function entryOf(said: string | KeyOptions): Entry {
   return { hash: sha256(key), identity, disabled: options?.disabled ?? false, expiresMs };
 }
 
-function keyOf(head: RequestHead): string | undefined {
+/** The key a request shows. */
+export function keyOf(head: RequestHead): string | undefined {
   const authorization = head.header('authorization');
   if (authorization !== undefined) return /^Bearer +(\S+)$/i.exec(authorization)?.[1];
   const offered = offeredProtocols(head).find((protocol) => protocol.startsWith(KEY_PROTOCOL));

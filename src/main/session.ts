@@ -25,6 +25,8 @@ export interface Admission {
   readonly route?: string;
   /** One request, one answer, and the session ends: HTTP. */
   readonly once?: boolean;
+  /** Whose user code let it in; absent: any worker will do. */
+  readonly worker?: number;
 }
 
 /** One client's WebSocket, or its one HTTP request, as main sees it. */
@@ -133,7 +135,7 @@ export class Sessions {
     must(slot < this.#cells.sessionsMax, 'accept bounds the sessions');
     const generation = (this.#generations[slot] + 1) >>> 0 || 1;
     this.#generations[slot] = generation;
-    const worker = this.#turn++ % this.#workers;
+    const worker = admission.worker ?? this.#turn++ % this.#workers;
     const session = new Session(slot, generation, connection, admission, worker, nowMs);
     this.#bySlot[slot] = session;
     this.#count++;

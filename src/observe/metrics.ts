@@ -145,6 +145,11 @@ export const metrics = {
     help: 'Handlers of routes that did not end when their client had left.',
     labels: [],
   },
+  millrace_hooks_failed_total: {
+    kind: 'counter',
+    help: 'Hooks that threw, answered nonsense, or did not answer in time.',
+    labels: [],
+  },
   millrace_held_bytes: { kind: 'gauge', help: 'Bytes held for clients.', labels: [] },
 } as const satisfies Record<string, Metric>;
 

@@ -6,6 +6,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { WireError } from '../errors.ts';
 import type { SharedBytes } from '../memory/contract.ts';
 import type { Options } from '../options/schema.ts';
+import type { AuthAnswer, AuthRequest } from '../protocol/hooks.ts';
 import type { TraceContext } from '../protocol/trace-context.ts';
 import type { Fact } from './facts.ts';
 
@@ -34,14 +35,20 @@ export interface WorkerStart {
 
 export type ToWorker =
   /** The bell of the up ring. */
-  { readonly type: 'bell' };
+  | { readonly type: 'bell' }
+  /** The user's `onAuth` is asked; its answer has the same id. */
+  | { readonly type: 'auth'; readonly id: number; readonly asked: AuthFacts };
+
+/** What `onAuth` is told, before it has a form for it. */
+export type AuthFacts = Omit<AuthRequest, 'query'> & { readonly query: string };
 
 export type FromWorker =
   /** The bell of the down ring. */
   | { readonly type: 'bell' }
   /** `thread`: `threadNumber` of port.ts. */
-  | { readonly type: 'ready'; readonly thread: number }
+  | { readonly type: 'ready'; readonly thread: number; readonly asksAuth: boolean }
   | { readonly type: 'fact'; readonly fact: Fact }
+  | { readonly type: 'auth'; readonly id: number; readonly answer: AuthAnswer | WireError }
   /** It could not start. */
   | { readonly type: 'failed'; readonly error: WireError };
 

@@ -15,6 +15,7 @@ import type { Fact } from './facts.ts';
 import { threadFlags } from './flags.ts';
 import type { FromWorker, SharedHandles, ToWorker, WorkerStart } from './messages.ts';
 import { channel } from './port.ts';
+import { type AuthDesk, Questions } from './questions.ts';
 import { WORKER_ROW } from './roster.ts';
 
 /** Threads beyond the configured number: room for replacements of hung ones that have not ended yet. */
@@ -36,6 +37,7 @@ export interface Incarnation {
   readonly ready: Promise<void>;
   /** Settles when its thread left the task: undefined = it returned as asked. Never rejects. */
   readonly gone: Promise<string | undefined>;
+  readonly auth?: AuthDesk;
 }
 
 export class WorkerPool {
@@ -72,6 +74,7 @@ export class WorkerPool {
     const down = allocateRing(this.#options.memory.ringBytes);
     const generation = this.#cells.renew(WORKER_ROW + worker);
     let thread = 0;
+    const auth = new Questions((id, asked) => mine.post({ type: 'auth', id, asked }));
     const ready = new Promise<void>((resolve, reject) => {
       mine.listen((message) => {
         switch (message.type) {
@@ -81,7 +84,10 @@ export class WorkerPool {
             return events.fact(message.fact);
           case 'ready':
             thread = message.thread;
+            auth.present = message.asksAuth;
             return resolve();
+          case 'auth':
+            return auth.answer(message.id, message.answer);
           case 'failed':
             return reject(MillraceError.fromWire(message.error));
         }
@@ -111,8 +117,10 @@ export class WorkerPool {
       ready: Promise.race([ready, gone.then((reason) => Promise.reject(lost(reason)))]),
       gone: gone.finally(() => {
         this.#threads.delete(incarnation);
+        auth.close();
         mine.close();
       }),
+      auth,
     };
     ready.then(
       () => this.#threads.set(incarnation, thread),

@@ -143,10 +143,12 @@ export class Attempt implements ExchangeHandler {
     this.story.headMs = clock.now();
     if (status >= 200 && status < 300 && !pages.test(headers('content-type') ?? '')) {
       const { eventBytesMax } = options.stream;
-      this.#decoder = this.#provider.decoder(this.upstream.options.name, this.#gate, {
-        eventBytesMax,
-        onFallback: () => this.#means.tally.fallback(),
+      const onFallback = () => this.#means.tally.fallback();
+      this.#guarded(() => {
+        const { name } = this.upstream.options;
+        this.#decoder = this.#provider.decoder(name, this.#gate, { eventBytesMax, onFallback });
       });
+      if (this.#gate.error) return this.#failed(this.#gate.error);
       this.#enter('first', options.stream.firstDeltaTimeoutMs);
       return;
     }

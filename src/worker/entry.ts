@@ -1,5 +1,5 @@
 /** A worker thread: the resident task of the relay pool. Wiring only. */
-import { asMillraceError } from '../errors.ts';
+import { asMillraceError, MillraceError } from '../errors.ts';
 import { openCounters } from '../memory/counters.ts';
 import { openLedger } from '../memory/ledger.ts';
 import { ringConsumer, ringProducer } from '../memory/ring.ts';
@@ -43,8 +43,15 @@ export default async function work(start: WorkerStart | null): Promise<void> {
     port.close();
     return jobs.close();
   }
-  port.listen(() => relay.bell());
-  port.post({ type: 'ready', thread: threadNumber });
+  port.listen((message) => {
+    if (message.type === 'bell') return relay.bell();
+    const { id, asked } = message;
+    relay.auth(asked, (settled) => {
+      const answer = settled instanceof MillraceError ? settled.toWire() : settled;
+      port.post({ type: 'auth', id, answer });
+    });
+  });
+  port.post({ type: 'ready', thread: threadNumber, asksAuth: relay.asksAuth });
   await relay.stopped;
   await jobs.close();
   port.close();
@@ -66,8 +73,8 @@ function assemble(
     random: systemRandom,
     ticker: systemTicker,
     transport: new UpstreamTransport({ idleSocketsMax: IDLE_SOCKETS_MAX, idleMs: IDLE_MS }),
-    providers,
-    dialects,
+    providers: { ...providers, ...modules.providers },
+    dialects: { ...dialects, ...modules.dialects },
     modules,
     coalesce: (next, onMerged) => new Coalescer(next, onMerged),
     up: ringConsumer(up, bell),

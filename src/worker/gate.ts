@@ -2,7 +2,7 @@
  * Between a provider's decoder and the encoder of the client's dialect: counts what comes, keeps a failure back (before the
  * commit point it means another attempt, not an answer), and keeps usage back until there is content it belongs to.
  */
-import type { MillraceError } from '../errors.ts';
+import { asMillraceError, type MillraceError } from '../errors.ts';
 import type { DeltaKind, EventSink, FinishReason, Usage } from '../protocol/events.ts';
 
 export class Gate implements EventSink {
@@ -48,7 +48,8 @@ export class Gate implements EventSink {
   }
 
   fail(error: MillraceError): void {
-    this.error ??= error;
+    // A provider of the user's may fail with any error.
+    this.error ??= asMillraceError(error);
   }
 
   /** The failure after all: it ends the answer. What came before it goes first. */

@@ -15,6 +15,7 @@ import type { SessionFacts } from '../threads/messages.ts';
 import type { Means } from './means.ts';
 import type { Tap } from './tap.ts';
 import { Asked } from './upstream-stream.ts';
+import type { Running } from './vetting.ts';
 
 /** A generator that was told to return has this long before nobody waits for it any more. */
 const RETURN_MS_MAX = 5_000;
@@ -22,14 +23,9 @@ const RETURN_MS_MAX = 5_000;
 /** Frames in a row before the loop gets its turn: a generator that never waits must not keep its thread from everybody else. */
 const FRAMES_IN_A_ROW_MAX = 64;
 
-/** What runs on a lane: a stream, or a handler. */
-export interface Running {
-  cancel(cause: 'client' | 'gone'): void;
-  abort(error: MillraceError): void;
-}
-
 /** One message, and whose it is. */
 export interface Ask {
+  readonly handler: RouteHandler;
   readonly request: RouteRequest;
   /** What the handler sees of the session. */
   readonly session: RouteSession;
@@ -60,8 +56,8 @@ export class Handling implements Running {
     this.#asked = new Asked(means, { responseId, facts, models, address, ledger });
   }
 
-  start(handler: RouteHandler): void {
-    this.#run(handler).catch((thrown) => this.#throw(thrown));
+  start(): void {
+    this.#run().catch((thrown) => this.#throw(thrown));
   }
 
   cancel(): void {
@@ -79,9 +75,9 @@ export class Handling implements Running {
     this.#settled();
   }
 
-  async #run(handler: RouteHandler): Promise<void> {
+  async #run(): Promise<void> {
     const { signal } = this.#leaving;
-    const { request, session } = this.#ask;
+    const { handler, request, session } = this.#ask;
     const frames = iterate(handler(request, { upstream: this.#asked, signal, session }));
     this.#frames = frames;
     for (let frame = 1; ; frame++) {

@@ -9,6 +9,7 @@ import type { Transport } from '../protocol/transport.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { Alarms } from './alarms.ts';
 import type { Attempt } from './attempt.ts';
+import type { HookCalls } from './hook-calls.ts';
 import type { Modules } from './modules.ts';
 import type { Route } from './route.ts';
 import type { Tally } from './tally.ts';
@@ -25,6 +26,8 @@ export interface Means {
   readonly transport: Transport;
   readonly providers: Readonly<Record<string, Provider>>;
   readonly modules: Modules;
+  /** Absent: the user has none. */
+  readonly hooks: HookCalls | undefined;
   /** Puts the merging stage in front of an encoder. */
   coalesce(next: EventSink, onMerged: () => void): EventSink;
   readonly route: Route;

@@ -24,12 +24,14 @@ import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import { RetryBudget } from '../policy/retry.ts';
 import type { Dialect } from '../protocol/dialect.ts';
 import type { EventSink } from '../protocol/events.ts';
+import type { AuthAnswer } from '../protocol/hooks.ts';
 import type { Provider } from '../protocol/provider.ts';
 import type { Transport } from '../protocol/transport.ts';
 import type { Fact } from '../threads/facts.ts';
-import type { SessionFacts } from '../threads/messages.ts';
+import type { AuthFacts, SessionFacts } from '../threads/messages.ts';
 import { slabOwner, WORKER_ROW } from '../threads/roster.ts';
 import { Alarms } from './alarms.ts';
+import { HookCalls } from './hook-calls.ts';
 import type { Means } from './means.ts';
 import { type Modules, noModules } from './modules.ts';
 import { Outbox } from './outbox.ts';
@@ -134,19 +136,35 @@ export class Relay {
     this.#pump.ring();
   }
 
+  /** The user's code decides who comes in. */
+  get asksAuth(): boolean {
+    return this.#means.hooks?.has('onAuth') ?? false;
+  }
+
+  /** May this client connect? Asked by main, answered by the user's hook. */
+  auth({ query, ...asked }: AuthFacts, settle: (answer: AuthAnswer | MillraceError) => void): void {
+    const { hooks } = this.#means;
+    must(hooks, 'main asks only where there is a hook');
+    hooks.auth({ ...asked, query: new URLSearchParams(query) }, settle);
+  }
+
   #gather(tally: Tally): Means {
     const { options, clock, random, transport, providers, table, worker, generation } = this.#parts;
     const { retriesRunningShare, retriesRunningMax } = options.stream;
+    const { modules = noModules } = this.#parts;
+    const alarms = this.#alarms;
+    const soon = (task: () => void) => this.#parts.ticker.soon(task);
+    const fault = (where: string, error: MillraceError) =>
+      this.#publish({ fact: 'fault', where: `worker ${where}`, text: error.message });
+    const world = { options, clock, alarms, soon, tally, fault };
     return {
+      ...world,
       worker,
-      options,
-      clock,
       random,
       transport,
       providers,
-      modules: this.#parts.modules ?? noModules,
-      alarms: this.#alarms,
-      soon: (task) => this.#parts.ticker.soon(task),
+      modules,
+      hooks: modules.hooks && new HookCalls(modules.hooks, world),
       coalesce: (next, onMerged) => this.#parts.coalesce(next, onMerged),
       route: new Route({
         options,
@@ -160,11 +178,8 @@ export class Relay {
           this.#publish({ fact: 'upstream-circuit', upstream, model, change }),
       }),
       budget: new RetryBudget(retriesRunningShare, retriesRunningMax),
-      tally,
       lingering: new Set(),
       publish: (fact) => this.#publish(fact),
-      fault: (where, error) =>
-        this.#publish({ fact: 'fault', where: `worker ${where}`, text: error.message }),
     };
   }
 

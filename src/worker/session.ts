@@ -20,12 +20,13 @@ import type {
 import type { RouteRequest, RouteSession } from '../protocol/route.ts';
 import type { SessionFacts } from '../threads/messages.ts';
 import type { Alarm } from './alarms.ts';
-import { Handling, type Running } from './handling.ts';
+import { Handling } from './handling.ts';
+import { hookedStream } from './hooked-stream.ts';
 import type { Means } from './means.ts';
 import { allowedModels } from './models.ts';
 import type { Outbox } from './outbox.ts';
-import { Stream } from './stream.ts';
 import { Tap } from './tap.ts';
+import type { Running } from './vetting.ts';
 
 export interface SessionParts {
   readonly means: Means;
@@ -230,7 +231,8 @@ export class Session {
       if (openerHoldMs === 0) tap.release();
       const { dialect, principal, keyName } = facts;
       const about = { turn, dialect, principal, keyName, trace: turn.trace ?? facts.trace };
-      const stream = new Stream(means, about, request, encoder, tap, done);
+      const parts = { means, facts: about, session: facts, request, encoder, tap, done };
+      const stream = hookedStream(parts);
       entry.stream = stream;
       if (encoder.alive) entry.alive = this.#keepAlive(encoder, tap);
       stream.start();
@@ -251,10 +253,9 @@ export class Session {
     must(handler, `no route ${path}`);
     this.#seen ??= { path, principal, address, state: new Map() };
     entry.tap.release();
-    const ask = { request, session: this.#seen, facts, models: this.#models };
-    const handling = new Handling(means, ask, entry.tap, done);
-    entry.stream = handling;
-    handling.start(handler);
+    const ask = { handler, request, session: this.#seen, facts, models: this.#models };
+    entry.stream = new Handling(means, ask, entry.tap, done);
+    entry.stream.start();
   }
 
   /** Whenever nothing was said for so long, and the client reads. */

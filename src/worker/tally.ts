@@ -98,6 +98,10 @@ export class Tally {
     this.#add(this.#schedule.index('millrace_routes_abandoned_total'));
   }
 
+  hookFailed(): void {
+    this.#add(this.#schedule.index('millrace_hooks_failed_total'));
+  }
+
   error(code: Code): void {
     this.#add(this.#schedule.index('websocket_errors_total'));
     this.#add(this.#schedule.index('millrace_errors_total', codes.indexOf(code)));

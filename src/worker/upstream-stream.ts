@@ -10,10 +10,11 @@ import type {
   UpstreamStream,
 } from '../protocol/route.ts';
 import type { SessionFacts } from '../threads/messages.ts';
+import { hookedStream } from './hooked-stream.ts';
 import type { Means } from './means.ts';
 import type { Address } from './outbox.ts';
 import { PartQueue } from './part-queue.ts';
-import { Stream } from './stream.ts';
+import type { Running } from './vetting.ts';
 
 /** In whose name it is asked, and where the account of what waits is kept. */
 export interface Asker {
@@ -50,7 +51,8 @@ export class Asked implements RouteUpstream {
     const { dialect, principal, keyName, trace } = facts;
     const turn = { lane: '', model: request.model, responseId, detail: undefined };
     const about = { turn, dialect, principal, keyName, trace };
-    const make = (done: () => void) => new Stream(this.#means, about, request, queue, queue, done);
+    const parts = { means: this.#means, facts: about, session: facts, request };
+    const make = (done: () => void) => hookedStream({ ...parts, encoder: queue, tap: queue, done });
     const pulled = new Pulled(queue, signal, make, (self) => this.#running.delete(self));
     this.#running.add(pulled);
     pulled.start();
@@ -66,7 +68,7 @@ export class Asked implements RouteUpstream {
 }
 
 class Pulled implements UpstreamStream {
-  readonly #stream: Stream;
+  readonly #stream: Running;
   readonly #queue: PartQueue;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.end(this.#signal?.reason);
@@ -74,7 +76,7 @@ class Pulled implements UpstreamStream {
   constructor(
     queue: PartQueue,
     signal: AbortSignal | undefined,
-    make: (done: () => void) => Stream,
+    make: (done: () => void) => Running,
     over: (self: Pulled) => void,
   ) {
     this.#queue = queue;

@@ -9,6 +9,8 @@ export interface RequestHead {
   readonly path: string;
   readonly query: string;
   header(name: string): string | undefined;
+  /** All of them; absent where a client has none. */
+  headers?(): Readonly<Record<string, string>>;
   /** How often a header was sent (Host must be once). -1 when the backend cannot tell. */
   readonly hosts: number;
   /** The peer's address as text, IPv4-mapped IPv6 in IPv4 form. */

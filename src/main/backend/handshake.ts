@@ -88,6 +88,10 @@ export class HeaderList {
   get(name: string): string | undefined {
     return this.#values.get(name);
   }
+
+  all(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#values);
+  }
 }
 
 /** An address as both backends name it: IPv4-mapped as IPv4, IPv6 in its short form. */

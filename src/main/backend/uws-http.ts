@@ -139,6 +139,7 @@ function inspect(res: UwsResponse, req: UwsRequest): { head: RequestHead; kind: 
     path: req.getUrl(),
     query: req.getQuery() ?? '',
     header: (name) => headers.get(name),
+    headers: () => headers.all(),
     hosts: headers.hosts,
     address: addressText(Buffer.from(res.getRemoteAddressAsText()).toString('latin1')),
   };

@@ -116,6 +116,7 @@ export function inspect(request: IncomingMessage): { head: RequestHead; kind: Re
     path,
     query: query.join('?'),
     header: (name) => headers.get(name),
+    headers: () => headers.all(),
     hosts: headers.hosts,
     address: addressText(request.socket.remoteAddress ?? ''),
   };
