@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { clients } from './clients.mjs';
+import { agents, clients, python } from './clients.mjs';
 import { install } from './install.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -36,6 +36,10 @@ if (files.length === 0) {
 }
 // Before the tests, because several files need them and run at the same time.
 if (files.some((file) => /real-clients|simulated-sdk/.test(file))) clients();
+if (files.some((file) => file.includes('real-clients-http'))) {
+  agents();
+  python();
+}
 const run = spawnSync(
   process.execPath,
   ['--enable-source-maps', '--test', '--test-concurrency=2', ...files],

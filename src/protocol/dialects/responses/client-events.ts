@@ -1,7 +1,9 @@
 /** The events a client may send, as a table: the unknown-event sentence and docs/PROTOCOL.md are made from it. */
+import { MillraceError } from '../../../errors.ts';
 import type { IdSeed } from '../../dialect.ts';
 import { formatId } from '../../ids.ts';
-import type { Fields } from '../fields.ts';
+import { describe, type Fields, slice } from '../fields.ts';
+import { errorObject } from './error-frame.ts';
 
 export interface ClientEvent {
   readonly type: string;
@@ -24,6 +26,11 @@ export const responsesClientEvents: readonly ClientEvent[] = [
     type: 'response.steer',
     fields: ['previous_response_id', 'input'],
     text: 'Answered with `response.steer.failed` and `steering_not_supported`: the response goes on as it was.',
+  },
+  {
+    type: 'response.inject',
+    fields: ['response_id', 'input'],
+    text: 'Answered with `response.inject.failed`, which gives the input back: the response goes on as it was.',
   },
 ];
 
@@ -76,12 +83,45 @@ export const responsesCreateFields: readonly CreateField[] = [
   { name: 'prompt', use: 'refused', text: 'Nothing is stored here.' },
 ];
 
+/**
+ * An event that means nothing here: other servers' events, and those of SDKs to come. Not an `error`: agents take one for the end of their
+ * running response.
+ */
+export function eventIgnored(type: string, lane: string): Uint8Array {
+  const error = new MillraceError('MILLRACE_EVENT_UNKNOWN', {
+    got: describe(type),
+    expected: responsesClientEvents.map((known) => known.type).join(', '),
+  });
+  const answer = {
+    type: 'millrace.event.ignored',
+    ...(lane === '' ? {} : { stream_id: lane }),
+    event: slice(type, EVENT_CHARS_MAX),
+    error: errorObject(error),
+  };
+  return Buffer.from(JSON.stringify(answer));
+}
+
+/** A running response takes no more input; the vendor's word for "send it in another one". */
+export function injectFailed(event: Fields): Uint8Array {
+  const answer = {
+    type: 'response.inject.failed',
+    sequence_number: 0,
+    response_id: event.string('response_id') ?? '',
+    error: {
+      code: 'response_not_found',
+      message: 'A running response takes no input here; continue it when it ended.',
+    },
+    input: saidBack(event),
+  };
+  return Buffer.from(JSON.stringify(answer));
+}
+
+const EVENT_CHARS_MAX = 64;
 /** Longer input is not said back. */
 const INPUT_CHARS_MAX = 64 * 1024;
 
 export function steeringFailed(event: Fields, seed: IdSeed): Uint8Array {
   const previousId = event.text('previous_response_id');
-  const input = event.passed('input') ?? [];
   const steer = { id: formatId('steer_', seed), previous_response_id: previousId };
   const answer = {
     type: 'response.steer.failed',
@@ -91,7 +131,12 @@ export function steeringFailed(event: Fields, seed: IdSeed): Uint8Array {
       code: 'steering_not_supported',
       message: 'A running response cannot be steered here; cancel it or continue it when it ended.',
     },
-    steer: { ...steer, input: JSON.stringify(input).length <= INPUT_CHARS_MAX ? input : [] },
+    steer: { ...steer, input: saidBack(event) },
   };
   return Buffer.from(JSON.stringify(answer));
+}
+
+function saidBack(event: Fields): unknown {
+  const input = event.passed('input') ?? [];
+  return JSON.stringify(input).length <= INPUT_CHARS_MAX ? input : [];
 }

@@ -14,7 +14,7 @@ import { formatId } from '../../ids.ts';
 import type { Message } from '../../request.ts';
 import { describe, type Fields, slice } from '../fields.ts';
 import { readMessage } from '../read-message.ts';
-import { responsesClientEvents, steeringFailed } from './client-events.ts';
+import { eventIgnored, injectFailed, steeringFailed } from './client-events.ts';
 import { type CreateRequest, readCreate } from './create.ts';
 import { type EncoderEnd, ResponsesEncoder } from './encoder.ts';
 import { errorFrame } from './error-frame.ts';
@@ -54,10 +54,8 @@ export class ResponsesConversation implements Conversation {
       if (type === 'response.create') return this.#create(event, lane, message);
       if (type === 'response.cancel') return cancel(event, lane);
       if (type === 'response.steer') return reply(steeringFailed(event, message.seed));
-      throw new MillraceError('MILLRACE_EVENT_UNKNOWN', {
-        got: describe(type),
-        expected: responsesClientEvents.map((known) => known.type).join(', '),
-      });
+      if (type === 'response.inject') return reply(injectFailed(event));
+      return reply(eventIgnored(type, lane));
     } catch (thrown) {
       if (!(thrown instanceof MillraceError)) throw thrown;
       return refused(thrown, lane);

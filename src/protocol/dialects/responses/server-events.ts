@@ -76,4 +76,14 @@ export const responsesServerEvents: readonly ServerEvent[] = [
     fields: ['sequence_number', 'error', 'steer'],
     text: 'The answer to `response.steer`.',
   },
+  {
+    type: 'response.inject.failed',
+    fields: ['sequence_number', 'response_id', 'error', 'input'],
+    text: 'The answer to `response.inject`.',
+  },
+  {
+    type: 'millrace.event.ignored',
+    fields: ['event', 'error'],
+    text: 'The answer to any other event: nothing happened, and whatever runs goes on. Not an `error`, because agents take one for the end of their response.',
+  },
 ];

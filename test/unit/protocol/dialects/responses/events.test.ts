@@ -490,7 +490,9 @@ test('the table of server events is what the dialect says, type by type and fiel
   const talk = new Dialogue(dialects.responses);
   hear([talk.refusal({ ...ask, stream_id: 'a', model: '?' })]);
   const steer = talk.refusal({ type: 'response.steer', previous_response_id: 'r' });
-  hear([{ ...steer, stream_id: 'a' }]);
+  const inject = talk.refusal({ type: 'response.inject', response_id: 'r' });
+  for (const event of [steer, inject]) hear([{ ...event, stream_id: 'a' }]);
+  hear([talk.refusal({ type: 'session.update', stream_id: 'a' })]);
   const table = responsesServerEvents.map(({ type, fields }) => [type, [...fields].sort().join()]);
   assert.deepEqual(Object.fromEntries(said), Object.fromEntries(table));
 });
