@@ -24,11 +24,20 @@ export interface ChatRequest {
   readonly stop: readonly string[];
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+export type Fields = Readonly<Record<string, unknown>>;
 
 /** Throws MILLRACE_JSON_INVALID or MILLRACE_FIELD_INVALID. */
 export function parseChatRequest(body: string): ChatRequest {
-  const fields = objectOf(parseJson(body), 'the body');
+  return chatRequestOf(parseBody(body));
+}
+
+/** The body as an object. Throws MILLRACE_JSON_INVALID or MILLRACE_FIELD_INVALID. */
+export function parseBody(body: string): Fields {
+  return objectOf(parseJson(body), 'the body');
+}
+
+/** Throws MILLRACE_FIELD_INVALID. */
+export function chatRequestOf(fields: Fields): ChatRequest {
   const { model, messages, tools, stop } = fields;
   if (typeof model !== 'string' || model === '') throw wrong('model', 'a name', model);
   if (!Array.isArray(messages) || messages.length === 0)
@@ -74,7 +83,8 @@ function messageOf(value: unknown, index: number): ChatMessage {
   return { role, content: textOf(content) };
 }
 
-function textOf(content: unknown): string {
+/** The text of a content that is a string or a list of parts. */
+export function textOf(content: unknown): string {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';
   return content
@@ -104,7 +114,7 @@ function tokensMaxOf(fields: Fields): number {
   throw wrong('max_completion_tokens', 'a whole number from 1', max);
 }
 
-function isObject(value: unknown): value is Fields {
+export function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
@@ -113,7 +123,7 @@ function objectOf(value: unknown, path: string): Fields {
   throw wrong(path, 'an object', value);
 }
 
-function wrong(path: string, expected: string, got: unknown): MillraceError {
+export function wrong(path: string, expected: string, got: unknown): MillraceError {
   const shown = got === undefined ? 'nothing' : (JSON.stringify(got) ?? typeof got).slice(0, 100);
   return new MillraceError('MILLRACE_FIELD_INVALID', { path, expected, got: shown });
 }

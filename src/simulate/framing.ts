@@ -1,9 +1,9 @@
-/** Server-sent events in every legal dress, and some illegal ones. */
+/** Server-sent events in every legal dress, and some illegal ones; lines of JSON for protocols without events. */
 import type { Faults } from './faults.ts';
+import type { Voice, WireEvent } from './voices/voice.ts';
 
 export interface Framing {
-  /** One event with this JSON text as its data. */
-  event(json: string): string;
+  event(event: WireEvent): string;
   /** What precedes the first event. */
   readonly preamble: string;
   readonly done: string;
@@ -13,7 +13,20 @@ export interface Framing {
 
 const LINE_ENDS: Readonly<Record<string, string>> = { lf: '\n', crlf: '\r\n', cr: '\r' };
 
-export function framingOf(faults: Faults): Framing {
+export function framingOf(voice: Voice, faults: Faults): Framing {
+  return voice.framing === 'lines' ? linesOf(faults) : eventsOf(voice, faults);
+}
+
+function linesOf(faults: Faults): Framing {
+  return {
+    event: ({ json }) => `${faults.escapes ? escaped(json) : json}\n`,
+    preamble: '',
+    broken: '{"simulated":"broken\n',
+    done: '',
+  };
+}
+
+function eventsOf(voice: Voice, faults: Faults): Framing {
   const end = LINE_ENDS[faults.framing ?? 'lf'];
   const colon = faults['no-space'] ? 'data:' : 'data: ';
   const comment = faults.comments ? `: simulated${end}${end}` : '';
@@ -27,14 +40,16 @@ export function framingOf(faults: Faults): Framing {
   }
 
   return {
-    event(json) {
+    event({ name, json }) {
       const text = faults.escapes ? escaped(json) : json;
-      const fields = faults.events ? `event: message${end}id: ${(number += 1)}${end}` : '';
+      const named = name ?? (faults.events ? 'message' : undefined);
+      const type = named === undefined ? '' : `event: ${named}${end}`;
+      const fields = type + (faults.events ? `id: ${(number += 1)}${end}` : '');
       return comment + fields + dataLines(text) + end;
     },
     preamble: faults.bom ? '\ufeff' : '',
     broken: `${colon}{"simulated":"broken${end}${end}`,
-    done: `${colon}[DONE]${faults['bare-done'] ? '' : end + end}`,
+    done: voice.marker ? `${colon}[DONE]${faults['bare-done'] ? '' : end + end}` : '',
   };
 }
 

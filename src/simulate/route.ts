@@ -1,32 +1,28 @@
-/** POST /v1/chat/completions: reads the request, decides what it gets, and keeps the journal. */
+/** A request for an answer: read in its voice, given what it is due, kept in the journal. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { asMillraceError, MillraceError } from '../errors.ts';
 import { type Answer, answerFor } from './answer.ts';
-import { type ChatRequest, parseChatRequest, promptOf } from './chat-request.ts';
+import { type ChatRequest, promptOf } from './chat-request.ts';
 import { directivesIn } from './directives.ts';
 import { errorBody } from './error-body.ts';
 import { type Faults, mergeFaults, parseFaults } from './faults.ts';
 import type { Journal, JournalRow } from './journal.ts';
 import type { ResolvedOptions } from './options.ts';
 import { Play } from './play.ts';
-import {
-  type ScriptOptions,
-  type Step,
-  streamSteps,
-  wholeAnswer,
-  wholeAnswerMs,
-} from './script.ts';
+import { type ScriptOptions, type Step, streamSteps, wholeAnswerMs } from './script.ts';
 import { type Headers, pieceSink, responseSink, type Sink } from './sink.ts';
+import type { Voice } from './voices/voice.ts';
 import type { Wheel } from './wheel.ts';
 
 interface Plan {
+  readonly voice: Voice;
   readonly request: ChatRequest;
   readonly answer: Answer;
   readonly faults: Faults;
   readonly script: ScriptOptions;
 }
 
-export class ChatRoute {
+export class AnswerRoute {
   readonly #options: ResolvedOptions;
   readonly #journal: Journal;
   readonly #wheel: Wheel;
@@ -56,7 +52,7 @@ export class ChatRoute {
     for (const row of this.#running) row.ending = 'stopped';
   }
 
-  accept(request: IncomingMessage, response: ServerResponse): void {
+  accept(voice: Voice, request: IncomingMessage, response: ServerResponse): void {
     const parts: Buffer[] = [];
     let bytes = 0;
     request.on('data', (part: Buffer) => {
@@ -65,11 +61,16 @@ export class ChatRoute {
     });
     request.on('end', () => {
       const fits = bytes <= this.#options.bodyBytesMax;
-      this.#answer(request, response, fits ? Buffer.concat(parts).toString() : undefined);
+      this.#answer(voice, request, response, fits ? Buffer.concat(parts).toString() : undefined);
     });
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse, body: string | undefined): void {
+  #answer(
+    voice: Voice,
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: string | undefined,
+  ): void {
     const headers = flat(request);
     const row = this.#journal.open(this.#options.name, headers, body ?? '', this.#wheel.now());
     let faults: Faults = {};
@@ -80,7 +81,7 @@ export class ChatRoute {
       }
       if (this.#running.size >= this.#options.streamsMax)
         throw new MillraceError('MILLRACE_OVERLOADED', { bound: 'streamsMax' });
-      const plan = this.#plan(row, headers, body);
+      const plan = this.#plan(voice, row, headers, body);
       ({ faults } = plan);
       const sink = this.#sink(response, row, faults);
       if (this.#failsBefore(sink, row, faults)) return;
@@ -92,9 +93,9 @@ export class ChatRoute {
     }
   }
 
-  #plan(row: JournalRow, headers: Headers, body: string): Plan {
+  #plan(voice: Voice, row: JournalRow, headers: Headers, body: string): Plan {
     const { name, seed, meanTokens, models, tokensPerSecond, firstTokenMs, jitter } = this.#options;
-    const request = parseChatRequest(body);
+    const request = voice.parse(body);
     row.request = request;
     const wish = directivesIn(promptOf(request), name);
     const header = headers['x-simulate'];
@@ -107,6 +108,7 @@ export class ChatRoute {
     }
     const { number } = row;
     return {
+      voice,
       request,
       answer: answerFor(request, wish, { seed, number, meanTokens }),
       faults,
@@ -162,10 +164,10 @@ export class ChatRoute {
   }
 
   #begin(sink: Sink, row: JournalRow, plan: Plan): void {
-    const { faults, request } = plan;
+    const { faults } = plan;
     row.status = 200;
     const headers: Record<string, string> = {
-      'content-type': request.stream ? 'text/event-stream; charset=utf-8' : 'application/json',
+      'content-type': contentTypeOf(plan),
       'cache-control': 'no-cache',
       ...(faults['content-type'] !== undefined && { 'content-type': faults['content-type'] }),
       ...(faults.close && { connection: 'close' }),
@@ -183,11 +185,16 @@ export class ChatRoute {
   }
 }
 
-function stepsOf({ answer, faults, request, script }: Plan): Iterator<Step> {
+function contentTypeOf({ voice, request }: Plan): string {
+  if (!request.stream) return 'application/json';
+  return voice.framing === 'lines' ? 'application/x-ndjson' : 'text/event-stream; charset=utf-8';
+}
+
+function stepsOf({ voice, answer, faults, request, script }: Plan): Iterator<Step> {
   if (faults.empty) return [{ waitMs: 0, bytes: '', tokens: 0, finale: 'short' as const }].values();
-  if (request.stream) return streamSteps(answer, script, faults);
+  if (request.stream) return streamSteps(voice, answer, script, faults);
   const waitMs = wholeAnswerMs(answer, script, faults);
-  const bytes = wholeAnswer(answer, script);
+  const bytes = voice.whole(answer, script);
   const tokens = answer.completionTokens;
   return [{ waitMs, bytes, tokens, finale: 'end' as const }].values();
 }

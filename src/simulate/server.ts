@@ -1,5 +1,5 @@
 /**
- * The simulated upstream: a real HTTP server on loopback that speaks OpenAI chat completions with made-up answers, at a chosen
+ * The simulated upstream: a real HTTP server on loopback that speaks the protocols of the providers (voices/) with made-up answers, at a chosen
  * pace and with chosen faults (GET /faults lists them). It says in every header, id, model entry and first sentence that it is
  * simulated. Credentials are ignored.
  *
@@ -13,7 +13,8 @@ import { describeFault, type Faults, faultNames, parseFaults } from './faults.ts
 import { Journal } from './journal.ts';
 import { type Listener, listenOn } from './listener.ts';
 import { type ResolvedOptions, resolveSimulated, type SimulatedOptions } from './options.ts';
-import { ChatRoute } from './route.ts';
+import { AnswerRoute } from './route.ts';
+import { voices } from './voices/voices.ts';
 import { Wheel } from './wheel.ts';
 
 export interface FaultControl {
@@ -30,6 +31,8 @@ export interface FaultControl {
 export interface SimulatedServer {
   /** Base URL as upstreams are configured: up to and including /v1. */
   readonly url: string;
+  /** The same without a path: the base URL of an ollama upstream. */
+  readonly origin: string;
   readonly name: string;
   readonly journal: Journal;
   readonly faults: FaultControl;
@@ -45,12 +48,13 @@ export async function startSimulated(options: SimulatedOptions = {}): Promise<Si
   const resolved = resolveSimulated(options);
   const journal = new Journal(resolved.journalEntriesMax);
   const wheel = new Wheel();
-  const route = new ChatRoute(resolved, journal, wheel);
+  const route = new AnswerRoute(resolved, journal, wheel);
   const health = { status: 200 };
   const listener = await listenOn(resolved.port, (request, response) =>
     dispatch(request, response, route, resolved, health),
   );
   return {
+    origin: `http://${listener.host}:${listener.port}`,
     url: `http://${listener.host}:${listener.port}/v1`,
     name: resolved.name,
     journal,
@@ -69,7 +73,11 @@ export async function startSimulated(options: SimulatedOptions = {}): Promise<Si
   };
 }
 
-function controlOf(listener: Listener, route: ChatRoute, health: { status: number }): FaultControl {
+function controlOf(
+  listener: Listener,
+  route: AnswerRoute,
+  health: { status: number },
+): FaultControl {
   return {
     set: (faults, requests) =>
       route.setFaults(typeof faults === 'string' ? parseFaults(faults) : faults, requests),
@@ -84,15 +92,16 @@ function controlOf(listener: Listener, route: ChatRoute, health: { status: numbe
 function dispatch(
   request: IncomingMessage,
   response: ServerResponse,
-  route: ChatRoute,
+  route: AnswerRoute,
   options: ResolvedOptions,
   health: { status: number },
 ): void {
   const path = (request.url ?? '').split('?')[0] ?? '';
   response.setHeader('server', 'millrace-simulated');
   response.setHeader('x-simulated', options.name);
-  if (path === '/v1/chat/completions') {
-    if (request.method === 'POST') return route.accept(request, response);
+  const voice = voices.find((each) => each.path === path);
+  if (voice) {
+    if (request.method === 'POST') return route.accept(voice, request, response);
     return sendError(response, new MillraceError('MILLRACE_METHOD_UNSUPPORTED', {}));
   }
   if (path === '/healthz' || path === '/v1/healthz') {

@@ -12,11 +12,19 @@ export interface Event {
     readonly id: string;
     readonly status: string;
     readonly error?: { readonly code: string; readonly message: string } | null;
+    readonly output?: readonly {
+      readonly type: string;
+      readonly name?: string;
+      readonly call_id?: string;
+      readonly arguments?: string;
+    }[];
+    readonly usage?: { readonly input_tokens: number; readonly output_tokens: number } | null;
+    readonly incomplete_details?: { readonly reason: string } | null;
     readonly x_millrace?: Readonly<Record<string, unknown>>;
   };
 }
 
-export function ask(client: TestClient, input: string, more: object = {}): void {
+export function ask(client: TestClient, input: unknown, more: object = {}): void {
   client.send({ type: 'response.create', response: { model: 'demo', input, ...more } });
 }
 
