@@ -58,9 +58,10 @@ function options() {
         ? 'required'
         : code(each.fallback === undefined ? 'none' : JSON.stringify(each.fallback)),
       each.sentence + (each.secret ? ' Secret.' : ''),
+      each.effect,
       [code(each.env), code(each.flag)].filter(Boolean).join('<br>'),
     ]);
-    return `## ${group}\n\n${table(['option', 'value', 'default', 'what it does', 'names'], cells)}`;
+    return `## ${group}\n\n${table(['option', 'value', 'default', 'what it does', 'a change holds for', 'names'], cells)}`;
   });
   return page(
     'Options',
@@ -68,6 +69,8 @@ function options() {
       'The file is YAML, TOML or JSON, by the end of its name (`--config FILE` or `MILLRACE_CONFIG`). In the environment, lists are separated by commas and `MILLRACE_UPSTREAMS` is JSON. ' +
       'A secret may be written as `${NAME}`, the environment variable of that name, or as `${file:PATH}`, the text of that file (from the folder of the configuration). Times are in milliseconds, sizes in bytes. ' +
       '`millrace check-config` prints what is in force and where each value came from.',
+    'A running engine follows changes (`engine.update()`, SIGHUP) without touching what runs: at once (now), for streams or sessions that begin afterwards, or only after a restart; ' +
+      'if one of the changed options needs a restart, none of them is applied.',
     ...sections,
   );
 }

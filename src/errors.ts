@@ -36,6 +36,12 @@ export const failures = {
     status: 500,
     text: 'cannot write the configuration {file}: {reason}',
   },
+  MILLRACE_OPTION_FIXED: { retry: 'never', status: 500, text: '{problems}' },
+  MILLRACE_UPSTREAM_ROWS_FULL: {
+    retry: 'later',
+    status: 503,
+    text: 'too many removed upstreams still run streams for {needed} new ones; try again when some have ended',
+  },
   MILLRACE_PORT_TAKEN: {
     retry: 'later',
     status: 500,

@@ -1,11 +1,15 @@
-/** Runs an engine until a signal: the first lets running streams finish, a second ends at once. */
+/** Runs an engine until a signal: the first lets running streams finish, a second ends at once; SIGHUP reads the configuration again. */
 import type { EventEmitter } from 'node:events';
+import { asMillraceError } from '../errors.ts';
 import type { Log } from '../observe/log.ts';
 import type { Resolved } from '../options/resolve.ts';
+import type { Options } from '../options/schema.ts';
 
 /** What serve needs of an engine. */
 export interface Served {
   listen(): Promise<{ readonly url: string }>;
+  /** Sentences about what changed. */
+  update(options: Options): Promise<readonly string[]>;
   close(options?: { readonly drain?: boolean }): Promise<void>;
 }
 
@@ -41,8 +45,7 @@ export async function serve(world: ServeWorld): Promise<number> {
     log.info({ event: 'stopping', signal }, 'stopping: running streams may finish');
     stop();
   };
-  const onHangUp = () =>
-    log.info({ event: 'hang-up' }, 'SIGHUP ignored: restart to read a changed configuration');
+  const onHangUp = reloader(world);
   signals.on('SIGTERM', onStop);
   signals.on('SIGINT', onStop);
   signals.on('SIGHUP', onHangUp);
@@ -58,5 +61,40 @@ export async function serve(world: ServeWorld): Promise<number> {
     signals.off('SIGTERM', onStop);
     signals.off('SIGINT', onStop);
     signals.off('SIGHUP', onHangUp);
+  }
+}
+
+/** Reads again on each signal, one after the other; signals that come meanwhile are one. */
+function reloader(world: ServeWorld): () => void {
+  let running = false;
+  let again = false;
+  const run = async () => {
+    running = true;
+    do {
+      again = false;
+      await reload(world);
+    } while (again);
+    running = false;
+  };
+  return () => {
+    if (running) again = true;
+    else void run();
+  };
+}
+
+/** Never rejects: whatever is wrong with what was read, the engine goes on as it was. */
+async function reload(world: ServeWorld): Promise<void> {
+  const { engine, log } = world;
+  try {
+    const changes = await engine.update(world.resolveAgain().options);
+    const said = changes.length === 0 ? 'nothing changed' : changes.join('; ');
+    log.info({ event: 'reloaded', changes }, `configuration read again: ${said}`);
+  } catch (thrown) {
+    const { code, message } = asMillraceError(thrown);
+    const problems = message.split('\n');
+    log.error(
+      { event: 'reload-refused', code, problems },
+      `configuration unchanged: ${problems.join('; ')}`,
+    );
   }
 }

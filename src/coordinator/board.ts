@@ -4,46 +4,67 @@
  */
 import { MillraceError } from '../errors.ts';
 import type { UpstreamTable } from '../memory/contract.ts';
-import { UpstreamWord } from '../memory/layout.ts';
+import { UPSTREAM_ROW_WORDS, UpstreamWord } from '../memory/layout.ts';
 import type { UpstreamOptions } from '../options/schema.ts';
 import { Health } from '../policy/health.ts';
-
-/** Generation of the configuration: it does not change while the engine runs. */
-const EPOCH = 1;
+import type { Seat } from '../policy/upstream-roster.ts';
 
 export class Board {
   readonly #table: UpstreamTable;
-  readonly #upstreams: readonly UpstreamOptions[];
+  #upstreams: readonly UpstreamOptions[] = [];
+  #seats: readonly Seat[] = [];
 
-  constructor(table: UpstreamTable, upstreams: readonly UpstreamOptions[]) {
+  constructor(table: UpstreamTable) {
     this.#table = table;
-    this.#upstreams = upstreams;
   }
 
-  /** Writes what is new, leaves what a former coordinator, workers or an operator have put there. */
-  write(): void {
-    for (const [index, { weight, maxConnections }] of this.#upstreams.entries()) {
-      const isNew = this.#table.get(index, UpstreamWord.present) === 0;
-      this.#table.set(index, UpstreamWord.weight, weight);
-      this.#table.set(index, UpstreamWord.capacity, maxConnections);
-      this.#table.set(index, UpstreamWord.epoch, EPOCH);
-      if (!isNew) continue;
-      this.#table.set(index, UpstreamWord.health, Health.unknown);
-      this.#table.set(index, UpstreamWord.drained, 0);
+  /**
+   * Writes what the configuration says. A row that stays with its upstream keeps what a former coordinator, workers or an operator
+   * have put there; a row of no upstream any more takes no new streams, and those that run there finish.
+   */
+  write(upstreams: readonly UpstreamOptions[], seats: readonly Seat[]): void {
+    const former = new Map(this.#upstreams.map(({ name, models }) => [name, models.join('\n')]));
+    this.#upstreams = upstreams;
+    this.#seats = seats;
+    const seated = new Set(seats.map(({ row }) => row));
+    for (let row = 0; row < this.#table.upstreamsMax; row++) {
+      if (!seated.has(row)) this.#table.set(row, UpstreamWord.present, 0);
+    }
+    for (const [at, { name, models, weight, maxConnections }] of upstreams.entries()) {
+      const { row, since } = seats[at];
+      const isNew =
+        this.#table.get(row, UpstreamWord.present) === 0 ||
+        this.#table.get(row, UpstreamWord.epoch) !== since;
+      if (isNew) this.#clear(row);
+      // A circuit belongs to a place in the list of models.
+      else if ((former.get(name) ?? models.join('\n')) !== models.join('\n')) {
+        this.#table.clearCircuits(row);
+      }
+      this.#table.set(row, UpstreamWord.weight, weight);
+      this.#table.set(row, UpstreamWord.capacity, maxConnections);
+      this.#table.set(row, UpstreamWord.epoch, since);
       // Last: workers choose among rows that are present.
-      this.#table.set(index, UpstreamWord.present, 1);
+      this.#table.set(row, UpstreamWord.present, 1);
     }
     this.#table.bump();
   }
 
-  health(index: number): number {
-    return this.#table.get(index, UpstreamWord.health);
+  /** Nothing is known of an upstream that comes new into a row, whoever had it before. */
+  #clear(row: number): void {
+    this.#table.set(row, UpstreamWord.present, 0);
+    for (let word = 0; word < UPSTREAM_ROW_WORDS; word++) this.#table.set(row, word, 0);
+    this.#table.clearCircuits(row);
+    this.#table.set(row, UpstreamWord.health, Health.unknown);
+  }
+
+  health(row: number): number {
+    return this.#table.get(row, UpstreamWord.health);
   }
 
   /** What the last probe said. It says nothing about circuits: a server may answer probes and fail answers. */
-  probed(index: number, health: number): void {
-    if (this.health(index) === health) return;
-    this.#table.set(index, UpstreamWord.health, health);
+  probed(row: number, health: number): void {
+    if (this.health(row) === health) return;
+    this.#table.set(row, UpstreamWord.health, health);
     this.#table.bump();
   }
 
@@ -55,12 +76,7 @@ export class Board {
       const expected = names === '' ? 'a configured upstream (there is none)' : `one of ${names}`;
       throw new MillraceError('MILLRACE_FIELD_INVALID', { path: 'upstream', expected, got: name });
     }
-    this.#table.set(index, UpstreamWord.drained, drained ? 1 : 0);
+    this.#table.set(this.#seats[index].row, UpstreamWord.drained, drained ? 1 : 0);
     this.#table.bump();
-  }
-
-  /** Zeroes what a dead worker left in its rows. False when that incarnation holds none. */
-  reclaim(worker: number, generation: number): boolean {
-    return this.#table.reclaim(worker, generation);
   }
 }

@@ -2,7 +2,12 @@
 import { asMillraceError } from '../errors.ts';
 import { openThreadCells } from '../memory/thread-cells.ts';
 import { openUpstreamTable } from '../memory/upstream-table.ts';
-import type { CoordinatorStart, FromCoordinator, ToCoordinator } from '../threads/messages.ts';
+import type {
+  Configuration,
+  CoordinatorStart,
+  FromCoordinator,
+  ToCoordinator,
+} from '../threads/messages.ts';
 import { parentChannel } from '../threads/port.ts';
 import { COORDINATOR_ROW } from '../threads/roster.ts';
 import { systemRandom, systemTicker } from '../threads/world.ts';
@@ -10,18 +15,21 @@ import { Board } from './board.ts';
 import { Patrol } from './patrol.ts';
 
 const port = parentChannel<CoordinatorStart, ToCoordinator, FromCoordinator>();
-const { options, shared, generation } = port.start;
+const { shared, generation } = port.start;
 const cells = openThreadCells(shared.threads);
-const board = new Board(openUpstreamTable(shared.upstreams), options.upstreams);
-// Before the patrol: it takes its first verdicts from the board, and an empty row would read as "failed".
-board.write();
+const board = new Board(openUpstreamTable(shared.upstreams));
 const patrol = new Patrol({
-  options,
   board,
   ticker: systemTicker,
   random: systemRandom,
   publish: (fact) => port.post({ type: 'fact', fact }),
 });
+
+/** The board first: the patrol takes its first verdicts from there, and an empty row would read as "failed". */
+function configure({ options, seats }: Configuration): void {
+  board.write(options.upstreams, seats);
+  patrol.assign(options, seats);
+}
 
 function stop(): void {
   stopBeat();
@@ -48,8 +56,9 @@ port.listen((message) => {
   switch (message.type) {
     case 'drain':
       return drain(message);
-    case 'reclaim':
-      return void board.reclaim(message.worker, message.generation);
+    case 'configure':
+      configure(message.configuration);
+      return port.post({ type: 'answer', id: message.id });
     case 'stop':
       stop();
       return port.post({ type: 'stopped' });
@@ -57,8 +66,8 @@ port.listen((message) => {
 });
 
 // Nothing but the watch for a hung thread waits for its beat.
-const { heartbeatMs, hungAfterMs } = options.threads;
+const { heartbeatMs, hungAfterMs } = port.start.options.threads;
 const stopBeat = systemTicker.every(Math.max(heartbeatMs, hungAfterMs / 20), beat);
 beat();
-patrol.start();
+configure(port.start);
 port.post({ type: 'ready' });

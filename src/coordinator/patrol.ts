@@ -2,6 +2,7 @@
 import type { Options, UpstreamOptions } from '../options/schema.ts';
 import { Health, ProbeVerdict } from '../policy/health.ts';
 import type { Random, Ticker } from '../policy/ports.ts';
+import type { Seat } from '../policy/upstream-roster.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { Board } from './board.ts';
 import { type Probe, probe } from './probe.ts';
@@ -10,69 +11,99 @@ import { type Probe, probe } from './probe.ts';
 const JITTER_SHARE = 0.1;
 
 export interface PatrolParts {
-  readonly options: Options;
   readonly board: Board;
   readonly ticker: Ticker;
   readonly random: Random;
   publish(fact: Fact): void;
 }
 
+/** One upstream's round: from when it came until it left. */
+interface Beat {
+  readonly since: number;
+  upstream: UpstreamOptions;
+  verdict: ProbeVerdict;
+  probe: Probe | undefined;
+  cancelWait: () => void;
+  over: boolean;
+}
+
 export class Patrol {
   readonly #parts: PatrolParts;
-  readonly #verdicts: readonly ProbeVerdict[];
-  readonly #probes = new Map<number, Probe>();
-  readonly #waits = new Map<number, () => void>();
+  readonly #beats = new Map<number, Beat>();
+  #balance: Options['balance'] | undefined;
   #stopped = false;
 
   constructor(parts: PatrolParts) {
     this.#parts = parts;
-    const { balance, upstreams } = parts.options;
-    this.#verdicts = upstreams.map(
-      (_, index) => new ProbeVerdict(balance, parts.board.health(index)),
-    );
   }
 
-  /** The first probe of each upstream goes out within a tenth of the interval. */
-  start(): void {
-    for (const index of this.#verdicts.keys()) this.#later(index, 0);
+  /**
+   * Whom to visit from now on. The first probe of a new upstream goes out within a tenth of the interval; those that stay keep their beat
+   * and their verdict. Call it after the board was written: a verdict begins with what stands there.
+   */
+  assign({ balance, upstreams }: Options, seats: readonly Seat[]): void {
+    this.#balance = balance;
+    const due = new Map(seats.map((seat, at) => [seat.row, { seat, upstream: upstreams[at] }]));
+    for (const [row, beat] of this.#beats) {
+      if (due.get(row)?.seat.since !== beat.since) this.#end(row, beat);
+    }
+    for (const [row, { seat, upstream }] of due) {
+      const beat = this.#beats.get(row);
+      if (beat) {
+        beat.upstream = upstream;
+        beat.verdict.follow(balance);
+      } else this.#begin(row, seat.since, upstream, balance);
+    }
   }
 
   stop(): void {
     this.#stopped = true;
-    for (const cancel of this.#waits.values()) cancel();
-    for (const running of this.#probes.values()) running.cancel();
+    for (const [row, beat] of this.#beats) this.#end(row, beat);
   }
 
-  #later(index: number, share: number): void {
-    if (this.#stopped) return;
-    const { ticker, random, options } = this.#parts;
+  #begin(row: number, since: number, upstream: UpstreamOptions, rules: Options['balance']): void {
+    const verdict = new ProbeVerdict(rules, this.#parts.board.health(row));
+    const probe = undefined;
+    const beat: Beat = { since, upstream, verdict, probe, cancelWait: () => {}, over: false };
+    this.#beats.set(row, beat);
+    this.#later(row, beat, 0);
+  }
+
+  #end(row: number, beat: Beat): void {
+    this.#beats.delete(row);
+    beat.over = true;
+    beat.cancelWait();
+    beat.probe?.cancel();
+  }
+
+  #later(row: number, beat: Beat, share: number): void {
+    if (this.#stopped || beat.over || !this.#balance) return;
+    const { ticker, random } = this.#parts;
     const spread = share + JITTER_SHARE * (share === 0 ? 1 : 2) * random.next();
-    const waitMs = options.balance.healthCheckIntervalMs * spread;
+    const waitMs = this.#balance.healthCheckIntervalMs * spread;
     const go = () => {
-      this.#probe(index).catch((thrown: unknown) => {
+      this.#probe(row, beat).catch((thrown: unknown) => {
         const text = thrown instanceof Error ? thrown.message : String(thrown);
         this.#parts.publish({ fact: 'fault', where: 'coordinator probe', text });
       });
     };
-    this.#waits.set(index, ticker.after(waitMs, go));
+    beat.cancelWait = ticker.after(waitMs, go);
   }
 
-  async #probe(index: number): Promise<void> {
-    const { options, ticker, board } = this.#parts;
-    const upstream = options.upstreams[index];
-    const timeoutMs = options.balance.healthTimeoutMs;
-    const running = probe(targetOf(upstream, timeoutMs), ticker);
-    this.#probes.set(index, running);
-    const { good, reason } = await running.result;
-    if (this.#stopped) return;
-    const verdict = this.#verdicts[index];
+  async #probe(row: number, beat: Beat): Promise<void> {
+    if (!this.#balance) return;
+    const { ticker, board } = this.#parts;
+    beat.probe = probe(targetOf(beat.upstream, this.#balance.healthTimeoutMs), ticker);
+    const { good, reason } = await beat.probe.result;
+    if (beat.over) return;
+    const { verdict, upstream } = beat;
     const changed = verdict.probed(good);
-    board.probed(index, verdict.health);
+    board.probed(row, verdict.health);
     if (changed) {
       const healthy = verdict.health === Health.good;
       this.#parts.publish({ fact: 'upstream-health', upstream: upstream.name, healthy, reason });
     }
-    this.#later(index, 1 - JITTER_SHARE);
+    this.#later(row, beat, 1 - JITTER_SHARE);
   }
 }
 

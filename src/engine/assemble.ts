@@ -2,6 +2,7 @@
 import { createAccept } from '../main/accept.ts';
 import { Admit } from '../main/admit.ts';
 import { createAuthHook } from '../main/auth-hook.ts';
+import { Configured } from '../main/configured.ts';
 import { Coordination } from '../main/coordination.ts';
 import { Counts } from '../main/counts.ts';
 import { Crew } from '../main/crew.ts';
@@ -13,6 +14,7 @@ import { deliverEvents, Server } from '../main/server.ts';
 import { Sessions } from '../main/session.ts';
 import { Tally } from '../main/tally.ts';
 import { openCounters } from '../memory/counters.ts';
+import { UPSTREAM_ROWS } from '../memory/layout.ts';
 import { openLedger, writeOffLedger } from '../memory/ledger.ts';
 import { openSessionCells } from '../memory/session-cells.ts';
 import { openSlab } from '../memory/slab.ts';
@@ -23,6 +25,7 @@ import { dimensionsOf, schedule } from '../observe/metrics.ts';
 import { Observer } from '../observe/observer.ts';
 import type { Options } from '../options/schema.ts';
 import { unlimited } from '../policy/limit/limiter.ts';
+import { UpstreamRoster } from '../policy/upstream-roster.ts';
 import { dialects as builtIn } from '../protocol/dialects/dialects.ts';
 import { allocateShared } from '../threads/allocate.ts';
 import { MAIN_ROW, WORKER_ROW } from '../threads/roster.ts';
@@ -37,21 +40,23 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
   const { paths } = own;
   const dialects = { ...builtIn, ...own.dialects };
   const memory = openMemory(options, workers);
-  const { series, shared, cells, sessionCells, slab, table, ledger, tally, counts } = memory;
+  const { configured, shared, cells, sessionCells, slab, table, ledger, tally, counts, series } =
+    memory;
   const sessions = new Sessions(sessionCells, options.session.creditBytes, workers);
   const requests = new Requests(ledger, options.memory.retainedBytesMax);
   const world = { clock: systemClock, ticker: systemTicker };
-  const demo = new DemoStatus({ options, table, series, tally, ...world });
+  const demo = new DemoStatus({ configured, table, series, tally, ...world });
   const observer = new Observer({ options, log, ...world, hear: (each) => demo.hear(each) });
   const { fact } = observer;
   const coordination = new Coordination({
-    spawn: (generation) => spawnCoordinator({ generation, options, shared }),
+    spawn: (generation, configuration) =>
+      spawnCoordinator({ generation, ...configuration, shared }),
+    configuration: configured.now,
     cells,
-    options,
     ...world,
     fact,
   });
-  const pool = new WorkerPool(workers, options, shared, cells);
+  const pool = new WorkerPool(workers, configured.now, shared, cells);
   const crew = new Crew({
     workers,
     pool,
@@ -80,6 +85,7 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
   });
   const authenticate = createAuthHook(options, crew, systemTicker);
   const accept = createAccept(options, { paths, ...(authenticate && { authenticate }) });
+  const routes = createRoutes(options, accept, systemClock, (head) => demo.reply(head), paths);
   const server: Server = new Server({
     options,
     accept,
@@ -91,28 +97,31 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     dialects,
     ...world,
     random: systemRandom,
-    http: createRoutes(options, accept, systemClock, (head) => demo.reply(head), paths),
+    http: (head) => routes.answer(head),
     fault: (error, where) => observer.fault(error, where),
     fact,
     paths,
   });
-  const watched = { options, table, sessions, requests, coordination, crew, server };
-  return { ...watched, tally, series, counts, cells, deliver, observer };
+  configured.join(observer, admit, sessions, requests, routes, server);
+  return { ...memory, sessions, requests, coordination, crew, server, deliver, observer };
 }
 
 /** Main's views of the shared memory, and what counts in it. */
 function openMemory(options: Options, workers: number) {
   const series = schedule(dimensionsOf(options));
   const shared = allocateShared(options, workers, series.size);
+  const table = openUpstreamTable(shared.upstreams);
+  const tally = new Tally(shared.counters, series, workers);
   return {
     series,
     shared,
     cells: openThreadCells(shared.threads),
     sessionCells: openSessionCells(shared.sessions),
     slab: openSlab(shared.slab),
-    table: openUpstreamTable(shared.upstreams),
+    table,
     ledger: openLedger(shared.ledger, options.memory.memoryBytesMax, MAIN_ROW),
-    tally: new Tally(shared.counters, series, workers),
+    tally,
+    configured: new Configured(options, new UpstreamRoster(UPSTREAM_ROWS), table, tally),
     counts: new Counts(openCounters(shared.counters, MAIN_ROW, series.size), series),
   };
 }

@@ -1,12 +1,13 @@
 /** The simulated upstreams of the demo. */
 import { MillraceError } from '../errors.ts';
 import { demoUpstreamNames } from '../options/names.ts';
-import type { Options } from '../options/schema.ts';
+import type { Options, UpstreamOptions } from '../options/schema.ts';
 import { type FromSimulate, spawnSimulated } from '../threads/spawn.ts';
 import type { Started } from './started.ts';
 
-/** Two simulated upstreams on a thread of their own, serving the model "demo". */
-export async function withDemo(options: Options, started: Started): Promise<Options> {
+/** Two simulated upstreams on a thread of their own, serving the model "demo". None when the demo is off. */
+export async function startDemo(options: Options, started: Started): Promise<UpstreamOptions[]> {
+  if (!options.demo.enabled) return [];
   const { seed, tokensPerSecond, firstTokenMs } = options.demo;
   const servers = demoUpstreamNames.map((name, at) => ({
     name,
@@ -25,7 +26,7 @@ export async function withDemo(options: Options, started: Started): Promise<Opti
     });
     void thread.gone.then(fail);
   });
-  const upstreams = urls.map((url, at) => ({
+  return urls.map((url, at) => ({
     name: demoUpstreamNames[at],
     provider: 'openai-chat' as const,
     url,
@@ -34,5 +35,4 @@ export async function withDemo(options: Options, started: Started): Promise<Opti
     maxConnections: 10_000,
     healthPath: '/healthz',
   }));
-  return { ...options, upstreams: [...options.upstreams, ...upstreams] };
 }

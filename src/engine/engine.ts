@@ -10,6 +10,7 @@ import { servedPaths } from '../main/served-paths.ts';
 import type { Readiness, Status } from '../main/status.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import type { MetricsRegistry } from '../observe/prometheus.ts';
+import { changesOf, refuseFixed } from '../options/changes.ts';
 import { resolveOptions } from '../options/resolve.ts';
 import type { Options, UserOptions } from '../options/schema.ts';
 import { addressOf } from './address.ts';
@@ -66,6 +67,15 @@ export interface Engine extends AsyncDisposable {
    */
   status(): Status;
   /**
+   * Puts other options into force while everything runs: the whole of them, as in `createEngine`. Streams that run keep theirs; docs/OPTIONS.md
+   * says for each option when a change takes hold. Resolves, when every thread knows, with a sentence for each change; none for the
+   * same options again.
+   *
+   * @throws MILLRACE_OPTION_INVALID with every problem, MILLRACE_OPTION_FIXED with every change that needs a restart,
+   *   MILLRACE_UPSTREAM_ROWS_FULL, MILLRACE_CLOSED. Nothing has changed then.
+   */
+  update(options: UserOptions): Promise<readonly string[]>;
+  /**
    * Ends everything; idempotent. `drain`: running streams may finish first, for at most `server.shutdownTimeoutMs`, and clients
    * are told to come back (1012). Without it they are closed at once.
    */
@@ -102,8 +112,8 @@ export function serveOn<L extends Listening>(engine: Engine, backend: Served<L>)
 }
 
 class OwnEngine implements Engine {
-  readonly options: Options;
   readonly metrics: EngineMetrics;
+  #options: Options;
   readonly #extras: EngineExtras;
   readonly #paths: Paths;
   #running: Promise<Running> | undefined;
@@ -114,10 +124,14 @@ class OwnEngine implements Engine {
   #over = false;
 
   constructor(options: Options, extras: EngineExtras) {
-    this.options = options;
+    this.#options = options;
     this.#extras = extras;
     this.#paths = servedPaths(options);
     this.metrics = new EngineMetrics(() => this.#now?.parts);
+  }
+
+  get options(): Options {
+    return this.#options;
   }
 
   async start(): Promise<void> {
@@ -156,6 +170,18 @@ class OwnEngine implements Engine {
     const listening = await running.serve(backend);
     running.begin();
     return listening;
+  }
+
+  async update(user: UserOptions): Promise<readonly string[]> {
+    const { options } = resolveOptions({ code: user });
+    const running = await this.#running;
+    if (this.#closed) throw new MillraceError('MILLRACE_CLOSED', {});
+    const changes = changesOf(this.#options, options);
+    refuseFixed(changes);
+    const told = running?.change(options);
+    this.#options = options;
+    await told;
+    return changes.map(({ text }) => text);
   }
 
   ready(): Readiness {

@@ -1,4 +1,4 @@
-import { createExporter, type MetricsRegistry } from '../observe/prometheus.ts';
+import { type Counted, createExporter, type MetricsRegistry } from '../observe/prometheus.ts';
 import type { Assembled } from './assemble.ts';
 import type { Metrics } from './engine.ts';
 
@@ -10,7 +10,7 @@ export class EngineMetrics implements Metrics {
   constructor(parts: () => Assembled | undefined) {
     this.#exporter = createExporter(() => {
       const now = parts();
-      return now && { schedule: now.series, read: () => now.tally.read() };
+      return now && countedBy(now);
     });
   }
 
@@ -35,4 +35,8 @@ export class EngineMetrics implements Metrics {
     for (const remove of this.#registered) remove();
     this.#registered.clear();
   }
+}
+
+export function countedBy({ series, tally, configured }: Assembled): Counted {
+  return { schedule: series, read: () => tally.read(), upstreams: () => configured.names() };
 }

@@ -10,7 +10,7 @@ import type { Dialect } from '../protocol/dialect.ts';
 import { loadDialects } from '../threads/user-protocols.ts';
 import { workerCount } from '../threads/worker-count.ts';
 import { type Assembled, assemble } from './assemble.ts';
-import { withDemo } from './demo.ts';
+import { startDemo } from './demo.ts';
 import { start } from './start.ts';
 import { Started } from './started.ts';
 
@@ -38,6 +38,8 @@ export interface Running {
   begin(): void;
   ready(): Readiness;
   status(): Status;
+  /** Puts other options into force. @throws MILLRACE_UPSTREAM_ROWS_FULL; nothing has changed then. */
+  change(options: Options): Promise<void>;
   stop(drain: boolean): Promise<void>;
 }
 
@@ -45,13 +47,20 @@ export interface Running {
 export async function run(asked: Options, log: Log, application: Application): Promise<Running> {
   const started = new Started();
   try {
-    const options = asked.demo.enabled ? await withDemo(asked, started) : asked;
+    const simulated = await startDemo(asked, started);
+    const whole = (options: Options) => ({
+      ...options,
+      upstreams: [...options.upstreams, ...simulated],
+    });
+    const options = whole(asked);
     const { workers, why } = workerCount(options.threads.workers);
     const dialects = await loadDialects(options);
     const parts = assemble(options, workers, log, { ...application, dialects });
     const listenings = new Set<Listening>();
     const admin = await start(parts, started, listenings);
-    return running(parts, { log, admin, workers, whyWorkers: why }, started, listenings);
+    const told = { log, admin, workers, whyWorkers: why };
+    const change = (changed: Options) => parts.configured.change(whole(changed), parts);
+    return running(parts, { ...told, change }, started, listenings);
   } catch (thrown) {
     await started.stop(false);
     throw thrown;
@@ -60,7 +69,7 @@ export async function run(asked: Options, log: Log, application: Application): P
 
 function running(
   parts: Assembled,
-  told: Pick<Running, 'log' | 'admin' | 'workers' | 'whyWorkers'>,
+  told: Pick<Running, 'log' | 'admin' | 'workers' | 'whyWorkers' | 'change'>,
   started: Started,
   listenings: Set<Listening>,
 ): Running {
@@ -70,7 +79,7 @@ function running(
     parts,
     ...told,
     async serve(backend) {
-      const listening = await backend.listen(listenOptions(parts.options), server);
+      const listening = await backend.listen(listenOptions(parts.configured.now.options), server);
       if (stopped) {
         await listening.close();
         throw new MillraceError('MILLRACE_CLOSED', {});

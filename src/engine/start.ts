@@ -4,6 +4,7 @@ import type { Listening } from '../main/backend/backend.ts';
 import { readiness, status } from '../main/status.ts';
 import { createExporter } from '../observe/prometheus.ts';
 import type { Assembled } from './assemble.ts';
+import { countedBy } from './metrics.ts';
 import type { Started } from './started.ts';
 
 /** `listenings`: whoever brings clients, then and later; they are ended before the threads. */
@@ -12,10 +13,12 @@ export async function start(
   started: Started,
   listenings: Iterable<Listening>,
 ): Promise<Admin | undefined> {
-  const { options, coordination, crew, deliver } = parts;
+  const { configured, coordination, crew, deliver } = parts;
+  const { options } = configured.now;
   started.then(() => parts.observer.stop());
   // First in, last out: whoever watches sees the start and the drain.
   const admin = options.admin.enabled ? await startAdmin(options, sources(parts)) : undefined;
+  if (admin) configured.join(admin);
   started.then(() => admin?.close());
   started.then(() => coordination.stop());
   await coordination.start();
@@ -26,8 +29,8 @@ export async function start(
 }
 
 function sources(parts: Assembled): AdminSources {
-  const { series, tally, coordination, server, observer } = parts;
-  const exporter = createExporter(() => ({ schedule: series, read: () => tally.read() }));
+  const { coordination, server, observer } = parts;
+  const exporter = createExporter(() => countedBy(parts));
   return {
     ready: () => readiness(parts),
     metrics: () => exporter.text(),
@@ -41,12 +44,12 @@ function sources(parts: Assembled): AdminSources {
 
 /** No new connections, running streams to their end when asked, then everybody out. */
 async function leave(
-  { server, options }: Assembled,
+  { server, configured }: Assembled,
   listenings: Iterable<Listening>,
   drain: boolean,
 ): Promise<void> {
   for (const listening of listenings) listening.unlisten();
-  await server.drainAll(drain ? options.server.shutdownTimeoutMs : 0);
+  await server.drainAll(drain ? configured.now.options.server.shutdownTimeoutMs : 0);
   server.stop();
   await Promise.all([...listenings].map((listening) => listening.close()));
 }

@@ -26,6 +26,8 @@ export interface AdminSources {
 export interface Admin {
   readonly host: string;
   readonly port: number;
+  /** Changed options, from the next request on. */
+  reconfigure(options: Options): void;
   close(): Promise<void>;
 }
 
@@ -50,13 +52,15 @@ export async function startAdmin(options: Options, sources: AdminSources): Promi
     keepAliveTimeout: REQUEST_TIMEOUT_MS,
     connectionsCheckingInterval: 1_000,
   });
+  let current = options;
   server.maxConnections = CONNECTIONS_MAX;
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    void serve(options, sources, request, response);
+    void serve(current, sources, request, response);
   });
   await listen(server, host, port);
   const bound = server.address() as { port: number };
-  return { host, port: bound.port, close: () => close(server) };
+  const reconfigure = (changed: Options) => void (current = changed);
+  return { host, port: bound.port, reconfigure, close: () => close(server) };
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

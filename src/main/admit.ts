@@ -27,7 +27,7 @@ export interface AdmitEvents {
 }
 
 export class Admit {
-  readonly #options: Options;
+  #options: Options;
   readonly #dialects: Readonly<Record<string, Dialect>>;
   readonly #requests: Requests;
   readonly #links: readonly Link[];
@@ -57,6 +57,10 @@ export class Admit {
     this.#clock = clock;
     this.#counts = counts;
     this.#events = events;
+  }
+
+  reconfigure(options: Options): void {
+    this.#options = options;
   }
 
   message(session: Session, bytes: Uint8Array, binary: boolean): void {

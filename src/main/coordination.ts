@@ -7,7 +7,7 @@ import type { ThreadCells } from '../memory/contract.ts';
 import type { Options } from '../options/schema.ts';
 import type { Clock, Ticker } from '../policy/ports.ts';
 import type { Fact } from '../threads/facts.ts';
-import type { FromCoordinator, ToCoordinator } from '../threads/messages.ts';
+import type { Configuration, FromCoordinator, ToCoordinator } from '../threads/messages.ts';
 import { COORDINATOR_ROW } from '../threads/roster.ts';
 import type { Spawned } from '../threads/spawn.ts';
 import { Pulse } from './pulse.ts';
@@ -23,13 +23,16 @@ interface Question {
 }
 
 export class Coordination {
-  readonly #spawn: (generation: number) => Coordinator;
+  readonly #spawn: (generation: number, configuration: Configuration) => Coordinator;
   readonly #cells: ThreadCells;
   readonly #options: Options;
   readonly #clock: Clock;
   readonly #ticker: Ticker;
   readonly #fact: (fact: Fact) => void;
   readonly #questions = new Map<number, Question>();
+  /** The newest options, and those changes of which no coordinator has written the rows yet, with their epochs. */
+  #configuration: Configuration;
+  readonly #unwritten = new Map<() => void, number>();
   #nextQuestion = 1;
   #thread: Coordinator | undefined = undefined;
   #serving = false;
@@ -40,17 +43,19 @@ export class Coordination {
   #stopped: (() => void) | undefined = undefined;
 
   constructor(parts: {
-    spawn(generation: number): Coordinator;
+    spawn(generation: number, configuration: Configuration): Coordinator;
+    configuration: Configuration;
     cells: ThreadCells;
-    options: Options;
     clock: Clock;
     ticker: Ticker;
     fact(fact: Fact): void;
   }) {
-    this.#spawn = (generation) => parts.spawn(generation);
+    this.#spawn = (generation, configuration) => parts.spawn(generation, configuration);
+    this.#configuration = parts.configuration;
     this.#cells = parts.cells;
     this.#pulse = new Pulse(parts.cells, COORDINATOR_ROW);
-    this.#options = parts.options;
+    // How threads are watched stays as it was at the start.
+    this.#options = parts.configuration.options;
     this.#clock = parts.clock;
     this.#ticker = parts.ticker;
     this.#fact = (fact) => parts.fact(fact);
@@ -81,6 +86,30 @@ export class Coordination {
     this.#stopWatch = this.#ticker.every(periodMs, () => this.#watch());
   }
 
+  /**
+   * Changed options, whose rows the coordinator writes: this one, or, should it die over it, the next, which is started with the newest
+   * anyway. Resolves when they are written; or after the time a replacement may take, because nobody else should wait for longer.
+   */
+  configure(configuration: Configuration): Promise<void> {
+    const { hungAfterMs, startTimeoutMs } = this.#options.threads;
+    return new Promise((resolve) => {
+      const written = () => {
+        cancel();
+        this.#unwritten.delete(written);
+        resolve();
+      };
+      const cancel = this.#ticker.after(hungAfterMs + startTimeoutMs, written);
+      this.#unwritten.set(written, configuration.epoch);
+      this.#configuration = configuration;
+      // Also to one that still starts: messages wait for it.
+      if (!this.#thread) return;
+      const id = this.#nextQuestion++;
+      // Lost with its thread: the next one's `ready` says the same.
+      this.#questions.set(id, { resolve: written, reject: () => {} });
+      this.#thread.channel.post({ type: 'configure', configuration, id });
+    });
+  }
+
   /** Takes an upstream out of choice, or back in. Rejects with a typed error when there is no such upstream. */
   drain(upstream: string, drained: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -97,6 +126,7 @@ export class Coordination {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#stopWatch?.();
+    this.#caughtUp(this.#configuration.epoch);
     const thread = this.#thread;
     if (!thread) return;
     const asked = new Promise<void>((resolve) => {
@@ -116,7 +146,8 @@ export class Coordination {
 
   #launch(ready: () => void): Coordinator {
     const generation = this.#cells.renew(COORDINATOR_ROW);
-    const thread = this.#spawn(generation);
+    const configuration = this.#configuration;
+    const thread = this.#spawn(generation, configuration);
     this.#thread = thread;
     this.#pulse.restart(this.#clock.now());
     thread.channel.listen((message) => {
@@ -126,6 +157,7 @@ export class Coordination {
           this.#failures = 0;
           this.#pulse.restart(this.#clock.now());
           this.#fact({ fact: 'coordinator-ready', generation });
+          this.#caughtUp(configuration.epoch);
           return ready();
         case 'fact':
           return this.#fact(message.fact);
@@ -137,6 +169,11 @@ export class Coordination {
     });
     void thread.gone.then((reason) => this.#lost(thread, generation, reason));
     return thread;
+  }
+
+  /** A new coordinator has written what it was started with. */
+  #caughtUp(epoch: number): void {
+    for (const [written, of] of this.#unwritten) if (of <= epoch) written();
   }
 
   #answer(id: number, error: MillraceError | undefined): void {

@@ -13,6 +13,7 @@ import { createPump, type Pump } from '../memory/signal.ts';
 import type { Options } from '../options/schema.ts';
 import type { Clock, Ticker } from '../policy/ports.ts';
 import type { Fact } from '../threads/facts.ts';
+import type { Configuration } from '../threads/messages.ts';
 import type { AuthDesk } from '../threads/questions.ts';
 import { slabOwner, WORKER_ROW } from '../threads/roster.ts';
 import type { Incarnation, WorkerPool } from '../threads/worker-pool.ts';
@@ -31,7 +32,7 @@ const RESTART_PAUSE_MS = 100;
 const RESTART_PAUSE_MS_MAX = 5_000;
 
 /** What starts and ends workers: the piscina pool, or the simulation's. */
-export type Pool = Pick<WorkerPool, 'start' | 'end' | 'warm' | 'close'>;
+export type Pool = Pick<WorkerPool, 'start' | 'end' | 'warm' | 'close' | 'configure'>;
 
 export interface CrewEvents {
   fact(fact: Fact): void;
@@ -161,6 +162,12 @@ export class Crew {
     const periodMs = Math.max(heartbeatMs, hungAfterMs / 20);
     this.#stopWatch = this.#ticker.every(periodMs, () => this.#watch());
     this.#warm();
+  }
+
+  /** Changed options, for every worker and for those that replace them. */
+  configure(configuration: Configuration): void {
+    this.#pool.configure(configuration);
+    for (const each of this.#incarnations()) each.configure(configuration);
   }
 
   /** No new turns; running ones finish. Also for workers that start from now on. */

@@ -8,15 +8,15 @@ import type { UpstreamTable } from '../memory/contract.ts';
 import { CIRCUITS_PER_UPSTREAM, UpstreamWord } from '../memory/layout.ts';
 import type { Schedule } from '../observe/metrics.ts';
 import { demoUpstreamNames } from '../options/names.ts';
-import type { Options } from '../options/schema.ts';
 import { Circuit, circuitState } from '../policy/circuit.ts';
 import type { Clock } from '../policy/ports.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { HttpReply, RequestHead } from './backend/backend.ts';
+import type { Configured } from './configured.ts';
 import type { Tally } from './tally.ts';
 
 export interface DemoSources {
-  readonly options: Options;
+  readonly configured: Pick<Configured, 'now'>;
   readonly table: UpstreamTable;
   readonly series: Schedule;
   readonly tally: Pick<Tally, 'read'>;
@@ -89,9 +89,11 @@ export class DemoStatus {
   }
 
   #upstreams() {
-    const { options, table, series, tally } = this.#sources;
+    const { configured, table, series, tally } = this.#sources;
+    const { options, seats } = configured.now;
     const numbers = tally.read();
-    return options.upstreams.map(({ name }, at) => ({
+    const rowed = options.upstreams.map(({ name }, index) => ({ name, at: seats[index].row }));
+    return rowed.map(({ name, at }) => ({
       name,
       simulated: simulated.has(name),
       state: this.#state(at),

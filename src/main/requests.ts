@@ -3,6 +3,7 @@
  * point, so that the uncommitted requests of a dead worker can be run again; afterwards its epitaph answers for it.
  */
 import type { Ledger } from '../memory/contract.ts';
+import type { Options } from '../options/schema.ts';
 import type { Session } from './session.ts';
 
 /** What main sends in a worker's name if it dies: a frame with a gap for the next sequence number (`at` < 0: none). */
@@ -54,13 +55,18 @@ export class Request {
 export class Requests {
   readonly #byNumber = new Map<number, Request>();
   readonly #ledger: Ledger;
-  readonly #retainedBytesMax: number;
+  #retainedBytesMax: number;
   #next = 1;
   #retained = 0;
 
   constructor(ledger: Ledger, retainedBytesMax: number) {
     this.#ledger = ledger;
     this.#retainedBytesMax = retainedBytesMax;
+  }
+
+  reconfigure({ memory }: Options): void {
+    this.#retainedBytesMax = memory.retainedBytesMax;
+    this.#ledger.bound(memory.memoryBytesMax);
   }
 
   get count(): number {

@@ -13,14 +13,22 @@ import { createTicketRoute } from './ticket-route.ts';
 
 const MODELS = '/v1/models';
 
+export interface Routes {
+  answer(head: RequestHead): Soon<HttpReply>;
+  /** Other models and another page from the next request on. */
+  reconfigure(options: Options): void;
+}
+
 /** `demo`: what answers for the demo's page; only asked when there is a demo and its page is served. */
 export function createRoutes(
-  options: Options,
+  initial: Options,
   accept: Accept,
   clock: Clock,
   demo: (head: RequestHead) => HttpReply,
-  paths = servedPaths(options),
-): (head: RequestHead) => Soon<HttpReply> {
+  paths = servedPaths(initial),
+): Routes {
+  let options = initial;
+  let replies = repliesOf(options);
   const models = (head: RequestHead): Soon<HttpReply> => {
     const found = accept.identify(head, clock.now());
     const told = (who: Identity | MillraceError) => {
@@ -32,10 +40,15 @@ export function createRoutes(
     return found instanceof Promise ? found.then(told) : told(found);
   };
   const tickets = createTicketRoute(accept, clock);
-  const replies = new Map<string, (head: RequestHead) => HttpReply>();
-  if (options.server.page) for (const [path, file] of pageFiles()) replies.set(path, () => file);
-  if (options.server.page && options.demo.enabled) replies.set('/demo/status', demo);
-  return (head) => {
+  /** What else is served, by path. */
+  function repliesOf({ server, demo: { enabled } }: Options) {
+    const files = server.page ? pageFiles() : [];
+    const all = new Map<string, (head: RequestHead) => HttpReply>();
+    for (const [path, file] of files) all.set(path, () => file);
+    if (server.page && enabled) all.set('/demo/status', demo);
+    return all;
+  }
+  const answer = (head: RequestHead): Soon<HttpReply> => {
     if (head.path === options.tickets.path) return tickets(head);
     const posts = paths.postOf(head.path) !== undefined;
     const socket = paths.dialectOf(head.path) !== undefined;
@@ -51,6 +64,13 @@ export function createRoutes(
       return refusal(new MillraceError('MILLRACE_UPGRADE_REQUIRED', {}));
     if (posts || !reads) return unsupported(posts ? 'POST' : 'GET, HEAD');
     return page ? page(head) : models(head);
+  };
+  return {
+    answer,
+    reconfigure(changed) {
+      options = changed;
+      replies = repliesOf(options);
+    },
   };
 }
 

@@ -58,14 +58,14 @@ export interface ServerParts {
 
 export class Server implements BackendHandlers {
   readonly #parts: ServerParts;
-  #whenRevoked: Options['session']['whenRevoked'];
+  #options: Options;
   #draining = false;
   #stopSweep: (() => void) | undefined = undefined;
   #swept = 0;
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
-    this.#whenRevoked = parts.options.session.whenRevoked;
+    this.#options = parts.options;
   }
 
   get draining(): boolean {
@@ -79,8 +79,8 @@ export class Server implements BackendHandlers {
   /** Idempotent. */
   start(): void {
     if (this.#stopSweep) return;
-    const { pingIntervalMs, idleTimeoutMs } = this.#parts.options.server;
-    const { slowClientTimeoutMs } = this.#parts.options.session;
+    const { pingIntervalMs, idleTimeoutMs } = this.#options.server;
+    const { slowClientTimeoutMs } = this.#options.session;
     const shortest = Math.min(pingIntervalMs, idleTimeoutMs, slowClientTimeoutMs);
     const periodMs = Math.min(SWEEP_TICK_MS_MAX, Math.max(5, shortest / SWEEP_SLICES / 2));
     this.#stopSweep = this.#parts.ticker.every(periodMs, () => this.#sweep());
@@ -245,18 +245,23 @@ export class Server implements BackendHandlers {
     if (session.once) this.over(session);
   }
 
-  /** Who may come in follows these options from here on; whoever came by a key that is gone leaves (`session.whenRevoked`). */
+  /** Changed options: timeouts, and who may come in; whoever came by a key that is gone leaves (`session.whenRevoked`). */
   reconfigure(options: Options): void {
     const { accept, sessions } = this.#parts;
     accept.reconfigure(options);
-    this.#whenRevoked = options.session.whenRevoked;
+    this.#options = options;
+    if (this.listening) {
+      // The sweep's period follows from its limits.
+      this.stop();
+      this.start();
+    }
     sessions.slice(0, sessions.used, (session) => this.#checkKey(session));
   }
 
   #checkKey(session: Session): void {
     session.revoked ||= !this.#parts.accept.stillHolds(session.admission);
     if (!session.revoked) return;
-    if (this.#whenRevoked === 'drain' && session.unsettled > 0) return;
+    if (this.#options.session.whenRevoked === 'drain' && session.unsettled > 0) return;
     this.end(session, new MillraceError('MILLRACE_KEY_REVOKED', {}));
   }
 
@@ -350,8 +355,8 @@ export class Server implements BackendHandlers {
   #look(session: Session, nowMs: number): void {
     if (session.admission.byKey || session.revoked) this.#checkKey(session);
     if (!session.open) return;
-    const { pingIntervalMs, idleTimeoutMs } = this.#parts.options.server;
-    const { slowClientTimeoutMs } = this.#parts.options.session;
+    const { pingIntervalMs, idleTimeoutMs } = this.#options.server;
+    const { slowClientTimeoutMs } = this.#options.session;
     if (session.fullSinceMs !== 0 && nowMs - session.fullSinceMs > slowClientTimeoutMs) {
       this.#parts.counts.slowClient();
       const limitMs = slowClientTimeoutMs;

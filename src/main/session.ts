@@ -2,6 +2,7 @@
 import type { SessionCells } from '../memory/contract.ts';
 import { must } from '../must.ts';
 import type { DialectName } from '../options/names.ts';
+import type { Options } from '../options/schema.ts';
 import type { LimitSubject } from '../policy/limit/limiter.ts';
 import type { TraceContext } from '../protocol/trace-context.ts';
 import type { Rights } from '../threads/messages.ts';
@@ -101,7 +102,7 @@ export class Session implements LimitSubject {
 /** All sessions by slot, and the account of their credit. */
 export class Sessions {
   readonly #cells: SessionCells;
-  readonly #creditBytes: number;
+  #creditBytes: number;
   readonly #workers: number;
   readonly #bySlot: (Session | undefined)[];
   readonly #free: number[] = [];
@@ -121,6 +122,11 @@ export class Sessions {
     this.#generations = new Uint32Array(cells.sessionsMax);
     this.#taken = new Int32Array(cells.sessionsMax);
     this.#granted = new Int32Array(cells.sessionsMax);
+  }
+
+  /** Another credit, from each session's next grant on. */
+  reconfigure({ session }: Options): void {
+    this.#creditBytes = session.creditBytes;
   }
 
   get count(): number {

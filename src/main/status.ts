@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import type { UpstreamTable } from '../memory/contract.ts';
 import { CIRCUITS_PER_UPSTREAM, UpstreamWord } from '../memory/layout.ts';
-import type { Options } from '../options/schema.ts';
 import { Circuit, circuitState } from '../policy/circuit.ts';
+import { Health } from '../policy/health.ts';
+import type { Configured } from './configured.ts';
 import type { Coordination } from './coordination.ts';
 import type { Crew } from './crew.ts';
 import type { Requests } from './requests.ts';
@@ -11,7 +12,7 @@ import type { Server } from './server.ts';
 import type { Sessions } from './session.ts';
 
 export interface Watched {
-  readonly options: Options;
+  readonly configured: Configured;
   readonly table: UpstreamTable;
   readonly crew: Crew;
   readonly coordination: Coordination;
@@ -33,42 +34,58 @@ export type Status = ReturnType<typeof status>;
 
 /** Whether new streams can be served, and if not, why. */
 export function readiness(watched: Watched): Readiness {
-  const { server, crew, options } = watched;
+  const { server, crew, configured } = watched;
   const no = (reason: string) => ({ ready: false, reason });
   if (server.draining) return no('draining: millrace shuts down');
   if (!server.listening) return no('starting');
   if (crew.serving === 0) return no('no worker thread serves');
-  if (options.upstreams.length === 0) return no('no upstream is configured');
+  if (configured.now.options.upstreams.length === 0) return no('no upstream is configured');
   const usable = upstreams(watched).some((each) => each.health !== 'unhealthy' && !each.drained);
   return usable ? { ready: true, reason: 'serving' } : no('no upstream is healthy');
 }
 
 export function status(watched: Watched) {
-  const { sessions, requests, crew, coordination, options } = watched;
+  const { sessions, requests, crew, coordination, configured } = watched;
+  const { epoch, options } = configured.now;
   return {
     version,
     ...readiness(watched),
+    epoch,
     uptimeS: Math.round(process.uptime()),
     sessions: { open: sessions.count, max: options.server.sessionsMax },
     requests: { open: requests.count, retainedBytes: requests.retainedBytes },
     coordinator: { serving: coordination.serving },
     workers: crew.status(),
     upstreams: upstreams(watched),
+    leaving: leaving(watched),
   };
 }
 
-function upstreams({ options, table }: Watched) {
-  return options.upstreams.map(({ name, url, models }, at) => ({
-    name,
-    url,
-    models,
-    health: healthWords[table.get(at, UpstreamWord.health)],
-    circuits: circuitsOf(table, at, models),
-    drained: table.get(at, UpstreamWord.drained) === 1,
-    weight: table.get(at, UpstreamWord.weight),
-    capacity: table.get(at, UpstreamWord.capacity),
-    inFlight: table.inFlight(at),
-  }));
+function upstreams({ configured, table }: Watched) {
+  const { options, seats } = configured.now;
+  return options.upstreams.map(({ name, url, models, weight, maxConnections }, at) => {
+    const { row, since } = seats[at];
+    // Until the coordinator has written the row, what stands there was somebody else's.
+    const written = table.get(row, UpstreamWord.epoch) === since;
+    const word = (each: number, otherwise: number) => (written ? table.get(row, each) : otherwise);
+    return {
+      name,
+      url,
+      models,
+      health: healthWords[word(UpstreamWord.health, Health.unknown)],
+      circuits: written ? circuitsOf(table, row, models) : {},
+      drained: word(UpstreamWord.drained, 0) === 1,
+      weight: word(UpstreamWord.weight, weight),
+      capacity: word(UpstreamWord.capacity, maxConnections),
+      inFlight: table.inFlight(row),
+    };
+  });
+}
+
+/** Upstreams that are no longer configured, as long as streams run there. */
+function leaving({ configured, table }: Watched) {
+  const left = configured.left().map(({ row, name }) => ({ name, inFlight: table.inFlight(row) }));
+  return left.filter(({ inFlight }) => inFlight > 0);
 }
 
 const version = (

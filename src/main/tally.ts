@@ -1,6 +1,7 @@
 /** All threads' counters as one block, for whoever reads them: the living rows, and what dead workers had counted. */
 import type { SharedBytes } from '../memory/contract.ts';
 import { foldCounters, readCounters } from '../memory/counters.ts';
+import { must } from '../must.ts';
 import { type Metric, type MetricName, metrics, type Schedule } from '../observe/metrics.ts';
 import { WORKER_ROW } from '../threads/roster.ts';
 
@@ -8,7 +9,7 @@ export class Tally {
   readonly #shared: SharedBytes;
   readonly #schedule: Schedule;
   readonly #rows: number;
-  /** Counts of workers that are gone: counters never go back. */
+  /** Counts of workers that are gone, so that counters never go back, less what was counted for upstreams that lost their row. */
   readonly #retired: Float64Array;
 
   constructor(shared: SharedBytes, schedule: Schedule, workers: number) {
@@ -23,6 +24,28 @@ export class Tally {
     foldCounters(this.#shared, WORKER_ROW + worker, this.#schedule.size, this.#retired);
     for (const [name, metric] of Object.entries(metrics) as [MetricName, Metric][]) {
       if (metric.kind === 'gauge') this.#retired[this.#schedule.index(name)] = 0;
+    }
+  }
+
+  /**
+   * An upstream's row goes to another one, and nothing runs there: what was counted so far belongs to `heir`, a row of the same name, or is
+   * forgotten with the name.
+   */
+  handOver(row: number, heir: number | undefined): void {
+    const sum = this.read();
+    for (const [name, metric] of Object.entries(metrics) as [MetricName, Metric][]) {
+      const label = metric.labels.indexOf('upstream');
+      if (label < 0) continue;
+      must(metric.labels.length === 1, 'a metric by upstream has no other label');
+      const from = this.#schedule.index(name, row);
+      const width = this.#schedule.index(name, 1) - this.#schedule.index(name, 0);
+      for (let at = 0; at < width; at++) {
+        const counted = sum[from + at];
+        this.#retired[from + at] -= counted;
+        if (heir !== undefined) {
+          this.#retired[this.#schedule.index(name, heir) + at] += counted;
+        }
+      }
     }
   }
 

@@ -201,6 +201,8 @@ export interface Ledger {
   /** Books bytes; false (and nothing booked) when the total would pass the bound. */
   take(account: LedgerAccount, bytes: number): boolean;
   give(account: LedgerAccount, bytes: number): void;
+  /** Another bound for the total, for what this thread takes from now on. */
+  bound(totalMax: number): void;
   held(account: LedgerAccount): number;
   total(): number;
 }

@@ -113,6 +113,9 @@ export const ThreadWord = {
 } as const;
 export const THREAD_ROW_WORDS = 16;
 
+/** Rows for upstreams: twice what the options allow, so that all of them can be replaced at once while the former ones drain. */
+export const UPSTREAM_ROWS = 128;
+
 /** One row per upstream; written by the coordinator, but for `cursor`. */
 export const UpstreamWord = {
   /** 0 = no such upstream, 1 = configured. */
@@ -127,7 +130,7 @@ export const UpstreamWord = {
   capacity: 4,
   /** Shared-clock milliseconds (32 bit, free-running) until which it is left alone. */
   cooldownUntil: 5,
-  /** Generation of the configuration this row was written for. */
+  /** Epoch of the configuration that gave this row to its upstream: a reader with another one looks at somebody else's row. */
   epoch: 6,
 } as const;
 export const UPSTREAM_ROW_WORDS = 16;

@@ -64,7 +64,7 @@ function units(bytes: number): number {
 
 class Book implements Ledger {
   readonly #words: Int32Array;
-  readonly #totalMax: number;
+  #totalMax = 0;
   readonly #atomics: AtomicsPort;
   /** Where this thread's row begins. */
   readonly #share: number;
@@ -73,14 +73,18 @@ class Book implements Ledger {
   readonly #wordOf: Readonly<Record<LedgerAccount, number>>;
 
   constructor(shared: SharedBytes, totalMax: number, row: number, atomics: AtomicsPort) {
-    must(totalMax >= 0 && units(totalMax) < 2 ** 31, 'a ledger of at most 2^41 bytes');
     this.#words = new Int32Array(shared);
     this.#share = shareOf(this.#words, row);
-    this.#totalMax = totalMax;
+    this.bound(totalMax);
     this.#atomics = atomics;
     this.#wordOf = Object.fromEntries(
       ledgerAccounts.map((account, at) => [account, at + 1]),
     ) as Record<LedgerAccount, number>;
+  }
+
+  bound(totalMax: number): void {
+    must(totalMax >= 0 && units(totalMax) < 2 ** 31, 'a ledger of at most 2^41 bytes');
+    this.#totalMax = totalMax;
   }
 
   take(account: LedgerAccount, bytes: number): boolean {

@@ -9,6 +9,8 @@ export interface Log {
   info(facts: object, text: string): void;
   warn(facts: object, text: string): void;
   error(facts: object, text: string): void;
+  /** Follows changed options; a log that the application brought along has its own. */
+  reconfigure?(options: Options['log']): void;
 }
 
 type LogOptions = Pick<Options['log'], 'level'> & Partial<Options['log']>;
@@ -31,7 +33,9 @@ export function createLog(options: LogOptions, stream?: DestinationStream): Log 
   const { format = 'auto' } = options;
   // A stream that was handed in is nobody's terminal.
   const isPretty = format === 'pretty' || (format === 'auto' && !stream && process.stdout.isTTY);
-  return pino(settings, isPretty ? prettyStream(out) : out);
+  const log = pino(settings, isPretty ? prettyStream(out) : out);
+  const follow = ({ level }: LogOptions) => void (log.level = level);
+  return Object.assign(log, { reconfigure: follow });
 }
 
 /** A log for embedders who gave none. */

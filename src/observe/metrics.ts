@@ -1,8 +1,9 @@
 /**
  * Every metric: name, kind, help, labels. Indexes into a thread's counter block follow from the table and from the
- * dimensions of this run (upstreams, error codes), so that counting is an addition to a typed array. docs/METRICS.md is made from it.
+ * dimensions (error codes, rows of upstreams), so that counting is an addition to a typed array. docs/METRICS.md is made from it.
  */
 import { codes } from '../errors.ts';
+import { UPSTREAM_ROWS } from '../memory/layout.ts';
 import { dialectNames } from '../options/names.ts';
 import type { Options } from '../options/schema.ts';
 import { stages } from '../stages.ts';
@@ -158,14 +159,14 @@ export type MetricName = keyof typeof metrics;
 export const directions = ['in', 'out'] as const;
 export const outcomes = ['finished', 'failed', 'cancelled'] as const;
 
-/** The label values of this run, in index order. */
+/** The label values in index order. Upstreams are counted by their row; which name a row has now, only main knows. */
 export type Dimensions = Readonly<Record<Dimension, readonly string[]>>;
 
 export function dimensionsOf(options: Options): Dimensions {
   return {
     stage: stages.map((s) => s.name),
     dialect: [...dialectNames, ...Object.keys(options.dialects)],
-    upstream: options.upstreams.map((u) => u.name),
+    upstream: Array.from({ length: UPSTREAM_ROWS }, (_, row) => String(row)),
     code: codes,
     direction: directions,
     outcome: outcomes,

@@ -21,10 +21,12 @@ export class Observer {
   readonly events: EventRing;
   readonly #parts: ObserverParts;
   readonly #bound: LineBound;
+  #options: ObserverParts['options'];
 
   constructor(parts: ObserverParts) {
     const { options, log, clock, ticker } = parts;
     this.#parts = parts;
+    this.#options = options;
     this.events = new EventRing(options.observe.eventsMax);
     this.#bound = new LineBound(options.log.linesPerSecondMax, clock, ticker, (of, lines) =>
       log.warn({ event: 'suppressed', of, lines }, `suppressed ${lines} lines of ${of}`),
@@ -33,11 +35,17 @@ export class Observer {
 
   /** Also a method to hand over: it needs no `this`. */
   readonly fact = (fact: Fact): void => {
-    const { options, log, clock } = this.#parts;
+    const { log, clock } = this.#parts;
     this.events.fact(fact, clock.wall());
-    logFact(log, fact, options.log.streams, this.#bound);
+    logFact(log, fact, this.#options.log.streams, this.#bound);
     this.#parts.hear?.(fact);
   };
+
+  /** Changed options: which lines are written. */
+  reconfigure(options: Options): void {
+    this.#options = options;
+    this.#parts.log.reconfigure?.(options.log);
+  }
 
   /** Says what it still owes. */
   stop(): void {

@@ -11,6 +11,8 @@ export interface Counted {
   readonly schedule: Schedule;
   /** The sum over all threads, living and dead, at this moment. */
   read(): Float64Array;
+  /** The upstreams' names by row; '' = no upstream ever had it. Rows of one name are one series. */
+  upstreams(): readonly string[];
 }
 
 /** What we need of a Registry of prom-client, of whichever version the application has. */
@@ -64,8 +66,8 @@ class Moment {
     if (counted === undefined) return [];
     const { schedule } = counted;
     const block = (this.#block ??= this.#read(counted));
-    return seriesOf(metric, schedule).flatMap(({ labels, at }) =>
-      samples(name, metric, labels, block, schedule.index(name, ...at)),
+    return seriesOf(name, schedule, counted.upstreams()).flatMap(({ labels, firsts }) =>
+      samples(name, metric, labels, block, firsts),
     );
   }
 
@@ -111,22 +113,29 @@ function promMetric(name: MetricName, metric: Metric, moment: Moment): PromMetri
 
 interface Series {
   readonly labels: Readonly<Record<string, string>>;
-  /** Positions in the dimensions, in the order of the metric's labels. */
-  readonly at: readonly number[];
+  /** Where its numbers begin in the block; several places are added up. */
+  readonly firsts: readonly number[];
 }
 
-/** All label combinations of this run; none for a dimension without values. */
-function seriesOf(metric: Metric, schedule: Schedule): Series[] {
-  let all: Series[] = [{ labels: {}, at: [] }];
-  for (const label of metric.labels) {
+/** All label combinations; none for a dimension without values. */
+function seriesOf(name: MetricName, schedule: Schedule, upstreams: readonly string[]): Series[] {
+  let all: { labels: Series['labels']; at: number[] }[] = [{ labels: {}, at: [] }];
+  for (const label of metrics[name].labels) {
+    const values = label === 'upstream' ? upstreams : schedule.dimensions[label];
     all = all.flatMap(({ labels, at }) =>
-      schedule.dimensions[label].map((value, index) => ({
-        labels: { ...labels, [label]: value },
-        at: [...at, index],
-      })),
+      values.flatMap((value, index) =>
+        value === '' ? [] : [{ labels: { ...labels, [label]: value }, at: [...at, index] }],
+      ),
     );
   }
-  return all;
+  const merged = new Map<string, { labels: Series['labels']; firsts: number[] }>();
+  for (const { labels, at } of all) {
+    const key = JSON.stringify(labels);
+    const series = merged.get(key) ?? { labels, firsts: [] };
+    merged.set(key, series);
+    series.firsts.push(schedule.index(name, ...at));
+  }
+  return [...merged.values()];
 }
 
 function samples(
@@ -134,19 +143,20 @@ function samples(
   metric: Metric,
   labels: Series['labels'],
   block: Float64Array,
-  first: number,
+  firsts: readonly number[],
 ): Sample[] {
-  if (metric.kind !== 'histogram') return [{ labels, value: block[first] }];
+  const at = (offset: number) => firsts.reduce((sum, first) => sum + block[first + offset], 0);
+  if (metric.kind !== 'histogram') return [{ labels, value: at(0) }];
   const bounds = metric.buckets ?? [];
   const found: Sample[] = [];
   let count = 0;
   for (const [index, bound] of [...bounds, Number.POSITIVE_INFINITY].entries()) {
     // Each value is in one bucket of the block; Prometheus wants "at most this bound".
-    count += block[first + index];
+    count += at(index);
     const le = bound === Number.POSITIVE_INFINITY ? '+Inf' : String(bound);
     found.push({ metricName: `${name}_bucket`, labels: { ...labels, le }, value: count });
   }
-  const sum = block[first + bounds.length + 1];
+  const sum = at(bounds.length + 1);
   found.push({ metricName: `${name}_sum`, labels, value: sum });
   found.push({ metricName: `${name}_count`, labels, value: count });
   return found;

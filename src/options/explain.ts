@@ -3,6 +3,8 @@
  * Everything here follows from the schema; nothing is written twice.
  */
 import { z } from 'zod';
+import { must } from '../must.ts';
+import { type Effect, effectOf } from './live.ts';
 import { schema } from './schema.ts';
 
 export type OptionKind =
@@ -27,6 +29,8 @@ export interface OptionRow {
   readonly fallback?: unknown;
   readonly required: boolean;
   readonly sentence: string;
+  /** When a change takes effect in a running engine. */
+  readonly effect: Effect;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly choices: readonly string[];
@@ -105,6 +109,8 @@ function row(node: Node, path: readonly string[], required: boolean): OptionRow 
   const kind = kindOf(node);
   const secret = isSecret(path);
   const listed = /\[\]|\*/.test(dotted);
+  const effect = effectOf(dotted);
+  must(effect, `say in options/live.ts when a change of ${dotted} takes effect`);
   return {
     path: dotted,
     kind,
@@ -113,6 +119,7 @@ function row(node: Node, path: readonly string[], required: boolean): OptionRow 
     ...('default' in node ? { fallback: node.default } : {}),
     required,
     sentence: node.description ?? '',
+    effect,
     ...(node.minimum === undefined ? {} : { minimum: node.minimum }),
     ...(node.maximum === undefined ? {} : { maximum: node.maximum }),
     choices: node.enum ?? [],

@@ -13,7 +13,7 @@ export interface HealthRules {
  * A verdict is one of `Health`. An unknown upstream is good after its first good probe; a failed one needs `rise` of them.
  */
 export class ProbeVerdict {
-  readonly #rules: HealthRules;
+  #rules: HealthRules;
   #health: number;
   /** Probes in a row that speak against the verdict. */
   #against = 0;
@@ -25,6 +25,11 @@ export class ProbeVerdict {
 
   get health(): number {
     return this.#health;
+  }
+
+  /** Changed rules, from the next probe on. */
+  follow(rules: HealthRules): void {
+    this.#rules = rules;
   }
 
   /** True when the verdict changed. */

@@ -89,11 +89,17 @@ export class Attempts {
  * commits or fails. An attempt that never left the process (refused, connect timeout) costs the upstream nothing: its successor is free.
  */
 export class RetryBudget {
-  readonly #share: number;
-  readonly #floor: number;
+  #share: number;
+  #floor: number;
   #running = 0;
 
   constructor(share: number, floor: number) {
+    this.#share = share;
+    this.#floor = floor;
+  }
+
+  /** Changed bounds; retries that run keep their places. */
+  follow(share: number, floor: number): void {
     this.#share = share;
     this.#floor = floor;
   }

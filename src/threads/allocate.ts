@@ -1,5 +1,6 @@
 /** All memory the threads share, made once by the engine and handed to each of them. */
 import { allocateCounters } from '../memory/counters.ts';
+import { UPSTREAM_ROWS } from '../memory/layout.ts';
 import { allocateLedger } from '../memory/ledger.ts';
 import { allocateSessionCells } from '../memory/session-cells.ts';
 import { allocateSlab } from '../memory/slab.ts';
@@ -19,7 +20,7 @@ export function allocateShared(
   return {
     sessions: allocateSessionCells(options.server.sessionsMax),
     threads: allocateThreadCells(rows),
-    upstreams: allocateUpstreamTable(Math.max(1, options.upstreams.length), workers),
+    upstreams: allocateUpstreamTable(UPSTREAM_ROWS, workers),
     slab: allocateSlab(options.memory.slabBytes),
     ledger: allocateLedger(rows),
     counters: allocateCounters(rows, counterSize),

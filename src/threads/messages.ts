@@ -6,6 +6,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { WireError } from '../errors.ts';
 import type { SharedBytes } from '../memory/contract.ts';
 import type { Options } from '../options/schema.ts';
+import type { Seat } from '../policy/upstream-roster.ts';
 import type { AuthAnswer, AuthRequest } from '../protocol/hooks.ts';
 import type { TraceContext } from '../protocol/trace-context.ts';
 import type { Fact } from './facts.ts';
@@ -21,11 +22,18 @@ export interface SharedHandles {
   readonly counters: SharedBytes;
 }
 
+/** The options in force. Each change of them has the next epoch. */
+export interface Configuration {
+  readonly epoch: number;
+  readonly options: Options;
+  /** The row of each upstream, in the order of the options. */
+  readonly seats: readonly Seat[];
+}
+
 /** Start message of one worker incarnation (the piscina task's argument, with `port` in its transfer list). */
-export interface WorkerStart {
+export interface WorkerStart extends Configuration {
   readonly worker: number;
   readonly generation: number;
-  readonly options: Options;
   readonly shared: SharedHandles;
   /** main to worker / worker to main: this incarnation's own rings. */
   readonly up: SharedBytes;
@@ -36,6 +44,8 @@ export interface WorkerStart {
 export type ToWorker =
   /** The bell of the up ring. */
   | { readonly type: 'bell' }
+  /** Changed options: for streams that start from now on. */
+  | { readonly type: 'configure'; readonly configuration: Configuration }
   /** The user's `onAuth` is asked; its answer has the same id. */
   | { readonly type: 'auth'; readonly id: number; readonly asked: AuthFacts };
 
@@ -52,9 +62,8 @@ export type FromWorker =
   /** It could not start. */
   | { readonly type: 'failed'; readonly error: WireError };
 
-export interface CoordinatorStart {
+export interface CoordinatorStart extends Configuration {
   readonly generation: number;
-  readonly options: Options;
   readonly shared: SharedHandles;
 }
 
@@ -66,8 +75,8 @@ export type ToCoordinator =
       readonly drained: boolean;
       readonly id: number;
     }
-  /** Zero the rows of a dead worker (by generation, once). */
-  | { readonly type: 'reclaim'; readonly worker: number; readonly generation: number }
+  /** Changed options. Answered when the rows are written. */
+  | { readonly type: 'configure'; readonly configuration: Configuration; readonly id: number }
   | { readonly type: 'stop' };
 
 export type FromCoordinator =

@@ -10,10 +10,15 @@ import { Piscina } from 'piscina';
 import { MillraceError } from '../errors.ts';
 import type { RingConsumer, RingProducer, ThreadCells } from '../memory/contract.ts';
 import { allocateRing, ringConsumer, ringProducer } from '../memory/ring.ts';
-import type { Options } from '../options/schema.ts';
 import type { Fact } from './facts.ts';
 import { threadFlags } from './flags.ts';
-import type { FromWorker, SharedHandles, ToWorker, WorkerStart } from './messages.ts';
+import type {
+  Configuration,
+  FromWorker,
+  SharedHandles,
+  ToWorker,
+  WorkerStart,
+} from './messages.ts';
 import { channel } from './port.ts';
 import { type AuthDesk, Questions } from './questions.ts';
 import { WORKER_ROW } from './roster.ts';
@@ -33,6 +38,8 @@ export interface Incarnation {
   readonly generation: number;
   readonly up: RingProducer;
   readonly down: RingConsumer;
+  /** Tells it the changed options; one that still starts hears it when it is there. */
+  configure(configuration: Configuration): void;
   /** Settles when the worker serves; rejects with a MillraceError when it ends before. */
   readonly ready: Promise<void>;
   /** Settles when its thread left the task: undefined = it returned as asked. Never rejects. */
@@ -42,13 +49,18 @@ export interface Incarnation {
 
 export class WorkerPool {
   readonly #pool: Piscina;
-  readonly #options: Options;
+  #configuration: Configuration;
   readonly #shared: SharedHandles;
   readonly #cells: ThreadCells;
   readonly #threads = new Map<Incarnation, number>();
 
-  constructor(workers: number, options: Options, shared: SharedHandles, cells: ThreadCells) {
-    this.#options = options;
+  constructor(
+    workers: number,
+    configuration: Configuration,
+    shared: SharedHandles,
+    cells: ThreadCells,
+  ) {
+    this.#configuration = configuration;
     this.#shared = shared;
     this.#cells = cells;
     this.#pool = new Piscina<WorkerStart | null, void>({
@@ -67,11 +79,17 @@ export class WorkerPool {
     this.#pool.on('error', () => {});
   }
 
+  /** What the next incarnations are started with. */
+  configure(configuration: Configuration): void {
+    this.#configuration = configuration;
+  }
+
   start(worker: number, events: IncarnationEvents): Incarnation {
     const { port1, port2 } = new MessageChannel();
     const mine = channel<FromWorker, ToWorker>(port1);
-    const up = allocateRing(this.#options.memory.ringBytes);
-    const down = allocateRing(this.#options.memory.ringBytes);
+    const { ringBytes } = this.#configuration.options.memory;
+    const up = allocateRing(ringBytes);
+    const down = allocateRing(ringBytes);
     const generation = this.#cells.renew(WORKER_ROW + worker);
     let thread = 0;
     const auth = new Questions((id, asked) => mine.post({ type: 'auth', id, asked }));
@@ -96,7 +114,7 @@ export class WorkerPool {
     const start: WorkerStart = {
       worker,
       generation,
-      options: this.#options,
+      ...this.#configuration,
       shared: this.#shared,
       up,
       down,
@@ -114,6 +132,7 @@ export class WorkerPool {
       generation,
       up: ringProducer(up, mine.bell),
       down: ringConsumer(down, mine.bell),
+      configure: (configuration) => mine.post({ type: 'configure', configuration }),
       ready: Promise.race([ready, gone.then((reason) => Promise.reject(lost(reason)))]),
       gone: gone.finally(() => {
         this.#threads.delete(incarnation);

@@ -45,6 +45,7 @@ export default async function work(start: WorkerStart | null): Promise<void> {
   }
   port.listen((message) => {
     if (message.type === 'bell') return relay.bell();
+    if (message.type === 'configure') return relay.configure(message.configuration);
     const { id, asked } = message;
     relay.auth(asked, (settled) => {
       const answer = settled instanceof MillraceError ? settled.toWire() : settled;
@@ -58,7 +59,7 @@ export default async function work(start: WorkerStart | null): Promise<void> {
 }
 
 function assemble(
-  { worker, generation, options, shared, up, down }: WorkerStart,
+  { worker, generation, options, seats, shared, up, down }: WorkerStart,
   modules: Modules,
   bell: { ring(): void },
   jobs: Jobs,
@@ -69,6 +70,7 @@ function assemble(
     worker,
     generation,
     options,
+    seats,
     clock: systemClock,
     random: systemRandom,
     ticker: systemTicker,

@@ -16,7 +16,7 @@ export interface PlaceKeeper {
   leave(upstream: number, outcome: PlaceOutcome): void;
   /** Did the circuit's transition come from this verdict? Then it is said. */
   changed(upstream: number, model: string, change: CircuitChange): void;
-  failure(upstream: number, model: string, admitted: Admitted): CircuitChange;
+  failure(upstream: number, model: string, cell: CircuitCell, admitted: Admitted): CircuitChange;
   wallMs(): number;
   observe(upstream: number, firstTokenMs: number): void;
 }
@@ -60,7 +60,7 @@ export class Place {
     this.#left = true;
     if (outcome === 'succeeded') this.#succeed();
     else if (outcome === 'failed') {
-      const change = this.#keeper.failure(this.upstream, this.#model, this.#admitted);
+      const change = this.#keeper.failure(this.upstream, this.#model, this.#cell, this.#admitted);
       this.#keeper.changed(this.upstream, this.#model, change);
     } else if (!this.#passed) abstained(this.#cell, this.#admitted);
     this.#keeper.leave(this.upstream, outcome);

@@ -19,16 +19,16 @@ import { createPump, type Pump } from '../memory/signal.ts';
 import { must } from '../must.ts';
 import { dimensionsOf, schedule } from '../observe/metrics.ts';
 import type { Options } from '../options/schema.ts';
-import { createBalancer } from '../policy/balance/balancers.ts';
 import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import { RetryBudget } from '../policy/retry.ts';
+import type { Seat } from '../policy/upstream-roster.ts';
 import type { Dialect } from '../protocol/dialect.ts';
 import type { EventSink } from '../protocol/events.ts';
 import type { AuthAnswer } from '../protocol/hooks.ts';
 import type { Provider } from '../protocol/provider.ts';
 import type { Transport } from '../protocol/transport.ts';
 import type { Fact } from '../threads/facts.ts';
-import type { AuthFacts, SessionFacts } from '../threads/messages.ts';
+import type { AuthFacts, Configuration, SessionFacts } from '../threads/messages.ts';
 import { slabOwner, WORKER_ROW } from '../threads/roster.ts';
 import { Alarms } from './alarms.ts';
 import { HookCalls } from './hook-calls.ts';
@@ -51,6 +51,7 @@ export interface RelayParts {
   readonly worker: number;
   readonly generation: number;
   readonly options: Options;
+  readonly seats: readonly Seat[];
   readonly clock: Clock;
   readonly random: Random;
   readonly ticker: Ticker;
@@ -80,7 +81,8 @@ export class Relay {
   readonly #row: number;
   readonly #alarms: Alarms;
   readonly #outbox: Outbox;
-  readonly #means: Means;
+  /** What streams that begin now work with; those that run keep theirs. */
+  #means: Means;
   readonly #sessions = new Map<number, Session>();
   readonly #pump: Pump;
   readonly #stopBeat: () => void;
@@ -148,6 +150,17 @@ export class Relay {
     hooks.auth({ ...asked, query: new URLSearchParams(query) }, settle);
   }
 
+  /** Changed options: for streams that begin from now on. What is bound to a session or to the thread stays as it was. */
+  configure({ options, seats }: Configuration): void {
+    if (this.#ended) return;
+    const { route, budget } = this.#means;
+    const { retriesRunningShare, retriesRunningMax } = options.stream;
+    route.configure(options, seats);
+    budget.follow(retriesRunningShare, retriesRunningMax);
+    this.#parts.ledger.bound(options.memory.memoryBytesMax);
+    this.#means = { ...this.#means, options };
+  }
+
   #gather(tally: Tally): Means {
     const { options, clock, random, transport, providers, table, worker, generation } = this.#parts;
     const { retriesRunningShare, retriesRunningMax } = options.stream;
@@ -157,6 +170,16 @@ export class Relay {
     const fault = (where: string, error: MillraceError) =>
       this.#publish({ fact: 'fault', where: `worker ${where}`, text: error.message });
     const world = { options, clock, alarms, soon, tally, fault };
+    const route = new Route({
+      table,
+      clock,
+      random,
+      worker,
+      generation,
+      circuit: (upstream, model, change) =>
+        this.#publish({ fact: 'upstream-circuit', upstream, model, change }),
+    });
+    route.configure(options, this.#parts.seats);
     return {
       ...world,
       worker,
@@ -166,17 +189,7 @@ export class Relay {
       modules,
       hooks: modules.hooks && new HookCalls(modules.hooks, world),
       coalesce: (next, onMerged) => this.#parts.coalesce(next, onMerged),
-      route: new Route({
-        options,
-        table,
-        balancer: createBalancer(options.balance.loadBalanceStrategy),
-        clock,
-        random,
-        worker,
-        generation,
-        circuit: (upstream, model, change) =>
-          this.#publish({ fact: 'upstream-circuit', upstream, model, change }),
-      }),
+      route,
       budget: new RetryBudget(retriesRunningShare, retriesRunningMax),
       lingering: new Set(),
       publish: (fact) => this.#publish(fact),
@@ -237,10 +250,14 @@ export class Relay {
     const facts = JSON.parse(Buffer.from(payload).toString()) as SessionFacts;
     const dialect = this.#parts.dialects[facts.dialect];
     must(dialect, `no dialect ${facts.dialect}`);
+    const means = () => this.#means;
     this.#sessions.set(
       slot,
       new Session({
-        means: this.#means,
+        // A session outlives options: it asks for them anew each time.
+        get means() {
+          return means();
+        },
         outbox: this.#outbox,
         dialect,
         facts,

@@ -6,9 +6,11 @@
  */
 import type { CircuitCell, UpstreamTable } from '../memory/contract.ts';
 import { CIRCUITS_PER_UPSTREAM, ShareWord, UpstreamWord } from '../memory/layout.ts';
+import { must } from '../must.ts';
 import type { Options, UpstreamOptions } from '../options/schema.ts';
 import { COOLDOWN_MS, COOLDOWN_MS_MAX } from '../policy/backoff.ts';
 import { type Balancer, type Draw } from '../policy/balance/balancer.ts';
+import { createBalancer } from '../policy/balance/balancers.ts';
 import {
   type Admitted,
   admit,
@@ -22,15 +24,14 @@ import {
 } from '../policy/circuit.ts';
 import { isPanic, mayEject } from '../policy/ejection.ts';
 import type { Clock, Random } from '../policy/ports.ts';
+import type { Seat } from '../policy/upstream-roster.ts';
 import type { ModelList } from '../protocol/dialect.ts';
 import type { UpstreamAddress } from '../protocol/transport.ts';
 import { TableLoads } from './loads.ts';
 import { Place, type PlaceOutcome } from './place.ts';
 
 export interface RouteParts {
-  readonly options: Options;
   readonly table: UpstreamTable;
-  readonly balancer: Balancer;
   readonly clock: Clock;
   readonly random: Random;
   /** This worker's number: its own rows in the table. */
@@ -41,48 +42,84 @@ export interface RouteParts {
   circuit(upstream: string, model: string, change: 'opened' | 'closed'): void;
 }
 
-/** One configured upstream, by its index in the options and in the table. */
+/** One configured upstream, by its row in the table. */
 export interface Upstream {
   readonly index: number;
+  /** Epoch that the row carries as long as it is this upstream's. */
+  readonly since: number;
   readonly options: UpstreamOptions;
   readonly address: UpstreamAddress;
   /** Path of the base URL, without a slash at its end. */
   readonly basePath: string;
 }
 
+/** What follows from one configuration. */
+interface Plan {
+  readonly balance: Options['balance'];
+  readonly rules: CircuitRules;
+  readonly balancer: Balancer;
+  readonly upstreams: ReadonlyMap<number, Upstream>;
+  readonly byModel: ReadonlyMap<string, readonly number[]>;
+  readonly numbers: ReadonlyMap<string, number>;
+  /** Upstreams that name no models. */
+  readonly others: readonly number[];
+}
+
 export class Route {
+  /** What is served now: a session keeps this list, and sees every change. */
   readonly models: ModelList;
   readonly #parts: RouteParts;
   readonly #loads: TableLoads;
-  readonly #rules: CircuitRules;
-  readonly #upstreams: readonly Upstream[];
-  readonly #byModel = new Map<string, readonly number[]>();
-  readonly #numbers = new Map<string, number>();
-  /** Upstreams that name no models. */
-  readonly #others: readonly number[];
+  #plan: Plan | undefined;
 
   constructor(parts: RouteParts) {
     this.#parts = parts;
     this.#loads = new TableLoads(parts.table, parts.worker);
-    this.#rules = rulesOf(parts.options);
-    this.#upstreams = parts.options.upstreams.map(resolve);
-    const indexes = [...this.#upstreams.keys()];
-    const models = (index: number) => this.#upstreams[index].options.models;
-    this.#others = indexes.filter((index) => models(index).length === 0);
-    for (const name of new Set(indexes.flatMap(models))) {
-      this.#numbers.set(name, this.#numbers.size);
-      this.#byModel.set(
-        name,
-        indexes.filter((index) => models(index).includes(name)),
-      );
-    }
-    const names = [...this.#byModel.keys()];
-    const any = this.#others.length > 0;
-    this.models = { names, has: (model) => any || this.#byModel.has(model) };
+    const plan = () => this.#now;
+    this.models = {
+      get names() {
+        return [...plan().byModel.keys()];
+      },
+      has: (model) => plan().others.length > 0 || plan().byModel.has(model),
+    };
   }
 
+  /** Before the first use, and again with changed options: they hold for further attempts of running streams too. Streams at an upstream that left finish there. */
+  configure(options: Options, seats: readonly Seat[]): void {
+    const { balance, upstreams } = options;
+    const former = this.#plan;
+    const strategy = balance.loadBalanceStrategy;
+    const kept = former?.balance.loadBalanceStrategy === strategy ? former.balancer : undefined;
+    const now = upstreams.map((each, at) => resolve(each, seats[at]));
+    const rowsOf = (serves: (models: readonly string[]) => boolean) =>
+      now.filter((each) => serves(each.options.models)).map(({ index }) => index);
+    const names = [...new Set(upstreams.flatMap(({ models }) => models))];
+    this.#plan = {
+      balance,
+      rules: rulesOf(options),
+      balancer: kept ?? createBalancer(strategy),
+      upstreams: new Map(now.map((upstream) => [upstream.index, upstream])),
+      byModel: new Map(names.map((name) => [name, rowsOf((models) => models.includes(name))])),
+      numbers: new Map(names.map((name, number) => [name, number])),
+      others: rowsOf((models) => models.length === 0),
+    };
+    for (const { index, since } of now) {
+      if (former?.upstreams.get(index)?.since === since || !this.#ownsRow(index)) continue;
+      // What this worker had measured there was somebody else's.
+      this.#parts.table.setShare(index, this.#parts.worker, ShareWord.firstTokenUs, 0);
+    }
+  }
+
+  get #now(): Plan {
+    must(this.#plan, 'a route is configured before it is used');
+    return this.#plan;
+  }
+
+  /** One that `take` chose in this turn. */
   upstream(index: number): Upstream {
-    return this.#upstreams[index];
+    const upstream = this.#now.upstreams.get(index);
+    must(upstream, 'an upstream that is not configured');
+    return upstream;
   }
 
   /** Upstreams that could take a stream for the model now, in configured order. */
@@ -90,7 +127,7 @@ export class Route {
     const nowMs = this.#wallMs();
     const standing = this.#serving(model).filter((index) => this.#isStanding(index));
     const admitting = standing.filter((index) => this.#admits(index, model, nowMs));
-    const { balance } = this.#parts.options;
+    const { balance } = this.#now;
     const panic = admitting.length === 0 || isPanic(balance, standing.length, admitting.length);
     return (panic ? standing : admitting).filter((index) => this.#hasRoom(index, nowMs));
   }
@@ -100,14 +137,15 @@ export class Route {
    * the last places.
    */
   take(among: readonly number[], model: string): Place | undefined {
-    const { balancer, table, worker, random } = this.#parts;
+    const { table, worker, random } = this.#parts;
+    const { balancer, rules } = this.#now;
     const draw: Draw = { key: this.#number(model), chance: random.next(), nowMs: this.#wallMs() };
     for (let left = among; left.length > 0; ) {
       const index = balancer.pick(left, this.#loads, draw);
       if (!this.#ownsRow(index) || table.tryAcquire(index, worker)) {
         const cell = this.#cell(index, model);
         // In a panic, or when another thread was faster, nobody admits us: it is asked all the same, and what comes of it changes nothing.
-        const admitted = admit(cell, this.#rules, draw.nowMs) ?? { version: -1, probe: false };
+        const admitted = admit(cell, rules, draw.nowMs) ?? { version: -1, probe: false };
         return new Place(index, model, cell, admitted, this);
       }
       left = left.filter((other) => other !== index);
@@ -135,17 +173,19 @@ export class Route {
     if (this.#ownsRow(index)) this.#loads.observe(index, firstTokenMs * 1_000, this.#wallMs());
   }
 
-  failure(index: number, model: string, admitted: Admitted): CircuitChange {
-    const cell = this.#cell(index, model);
+  failure(index: number, model: string, cell: CircuitCell, admitted: Admitted): CircuitChange {
+    // Nobody chooses there any more: nothing to take out.
+    if (!this.#now.upstreams.has(index)) return undefined;
     const mayOpen = () => this.#mayEject(index, model);
     const chance = this.#parts.random.next();
-    return failed(cell, this.#rules, admitted, this.#wallMs(), chance, mayOpen);
+    return failed(cell, this.#now.rules, admitted, this.#wallMs(), chance, mayOpen);
   }
 
   changed(index: number, model: string, change: CircuitChange): void {
-    if (change === undefined) return;
+    const upstream = this.#now.upstreams.get(index);
+    if (change === undefined || !upstream) return;
     this.#parts.table.bump();
-    this.#parts.circuit(this.#upstreams[index].options.name, model, change);
+    this.#parts.circuit(upstream.options.name, model, change);
   }
 
   wallMs(): number {
@@ -158,23 +198,23 @@ export class Route {
   }
 
   #serving(model: string): readonly number[] {
-    return this.#byModel.get(model) ?? this.#others;
+    return this.#now.byModel.get(model) ?? this.#now.others;
   }
 
   /** A number for the model, the same in every thread. */
   #number(model: string): number {
-    return this.#numbers.get(model) ?? hash(model);
+    return this.#now.numbers.get(model) ?? hash(model);
   }
 
   #cell(index: number, model: string): CircuitCell {
-    const at = this.#upstreams[index].options.models.indexOf(model);
+    const at = this.upstream(index).options.models.indexOf(model);
     return this.#parts.table.circuit(index, at >= 0 ? at : hash(model) % CIRCUITS_PER_UPSTREAM);
   }
 
   #mayEject(index: number, model: string): boolean {
     const serving = this.#serving(model);
     const out = serving.filter((other) => other !== index && this.#isOut(other, model)).length;
-    return mayEject(this.#parts.options.balance, serving.length, out);
+    return mayEject(this.#now.balance, serving.length, out);
   }
 
   #isOut(index: number, model: string): boolean {
@@ -184,8 +224,9 @@ export class Route {
   /** After an outage it gets a growing share of what it would get. */
   #admits(index: number, model: string, nowMs: number): boolean {
     const cell = this.#cell(index, model);
-    if (!wouldAdmit(cell, this.#rules, nowMs)) return false;
-    const share = ramp(cell, this.#parts.options.balance.slowStartMs, nowMs);
+    const { rules, balance } = this.#now;
+    if (!wouldAdmit(cell, rules, nowMs)) return false;
+    const share = ramp(cell, balance.slowStartMs, nowMs);
     return share === 1 || this.#parts.random.next() < share;
   }
 
@@ -197,6 +238,8 @@ export class Route {
   #isStanding(index: number): boolean {
     const { table } = this.#parts;
     if (table.get(index, UpstreamWord.present) === 0) return false;
+    // Given to another upstream, of which this worker will hear soon.
+    if (table.get(index, UpstreamWord.epoch) !== this.upstream(index).since) return false;
     if (table.get(index, UpstreamWord.health) === 0) return false;
     return table.get(index, UpstreamWord.drained) === 0;
   }
@@ -232,10 +275,11 @@ function hash(text: string): number {
   return value >>> 0;
 }
 
-function resolve(options: UpstreamOptions, index: number): Upstream {
+function resolve(options: UpstreamOptions, { row, since }: Seat): Upstream {
   const url = new URL(options.url);
   return {
-    index,
+    index: row,
+    since,
     options,
     address: { name: options.name, origin: url.origin },
     basePath: url.pathname.replace(/\/+$/, ''),

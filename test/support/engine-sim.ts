@@ -7,6 +7,8 @@
 import { Board } from '../../src/coordinator/board.ts';
 import { createAccept } from '../../src/main/accept.ts';
 import { Admit } from '../../src/main/admit.ts';
+import { Configured } from '../../src/main/configured.ts';
+import { Coordination } from '../../src/main/coordination.ts';
 import { Counts } from '../../src/main/counts.ts';
 import { Crew, type Pool } from '../../src/main/crew.ts';
 import { Deliver } from '../../src/main/deliver.ts';
@@ -16,6 +18,7 @@ import { deliverEvents, Server } from '../../src/main/server.ts';
 import { type Admission, Sessions } from '../../src/main/session.ts';
 import { Tally } from '../../src/main/tally.ts';
 import { openCounters } from '../../src/memory/counters.ts';
+import { UPSTREAM_ROWS } from '../../src/memory/layout.ts';
 import { openLedger, writeOffLedger } from '../../src/memory/ledger.ts';
 import { allocateRing, ringConsumer, ringProducer } from '../../src/memory/ring.ts';
 import { openSessionCells } from '../../src/memory/session-cells.ts';
@@ -26,13 +29,20 @@ import { dimensionsOf, type MetricName, schedule } from '../../src/observe/metri
 import { schema, type UserOptions } from '../../src/options/schema.ts';
 import { unlimited } from '../../src/policy/limit/limiter.ts';
 import type { Ticker } from '../../src/policy/ports.ts';
+import { UpstreamRoster } from '../../src/policy/upstream-roster.ts';
 import { Coalescer } from '../../src/protocol/coalesce.ts';
 import { dialects } from '../../src/protocol/dialects/dialects.ts';
 import { providers } from '../../src/protocol/providers/providers.ts';
 import { allocateShared } from '../../src/threads/allocate.ts';
 import type { Fact } from '../../src/threads/facts.ts';
-import type { SharedHandles } from '../../src/threads/messages.ts';
-import { MAIN_ROW, WORKER_ROW } from '../../src/threads/roster.ts';
+import type {
+  Configuration,
+  FromCoordinator,
+  SharedHandles,
+  ToCoordinator,
+} from '../../src/threads/messages.ts';
+import { COORDINATOR_ROW, MAIN_ROW, WORKER_ROW } from '../../src/threads/roster.ts';
+import type { Spawned } from '../../src/threads/spawn.ts';
 import type { Incarnation } from '../../src/threads/worker-pool.ts';
 import { Relay } from '../../src/worker/relay.ts';
 import { FakeConnection } from './fake-connection.ts';
@@ -49,7 +59,7 @@ interface Life {
 }
 
 export class EngineSim {
-  readonly options;
+  options;
   readonly world: SimulatedWorld;
   readonly facts: Fact[] = [];
   readonly server: Server;
@@ -60,6 +70,8 @@ export class EngineSim {
   readonly slab;
   readonly table;
   readonly crew: Crew;
+  readonly coordination: Coordination;
+  readonly configured: Configured;
   /** So many of the next starts hang: neither ready nor gone, and never a heartbeat. */
   hungStarts = 0;
   /** Sees each exchange that any worker opens. */
@@ -70,6 +82,9 @@ export class EngineSim {
   readonly #size: number;
   readonly #schedule;
   readonly #lives: Life[] = [];
+  /** What the next worker is started with. */
+  #configuration: Configuration;
+  #endCoordinator: () => void = () => {};
 
   constructor(user: UserOptions, chance: () => number) {
     this.options = schema.parse(user);
@@ -82,12 +97,23 @@ export class EngineSim {
     this.slab = openSlab(this.#shared.slab);
     this.ledger = openLedger(this.#shared.ledger, this.options.memory.memoryBytesMax, MAIN_ROW);
     this.tally = new Tally(this.#shared.counters, this.#schedule, WORKERS);
+    const roster = new UpstreamRoster(UPSTREAM_ROWS);
+    this.configured = new Configured(this.options, roster, this.table, this.tally);
+    this.#configuration = this.configured.now;
     const block = openCounters(this.#shared.counters, MAIN_ROW, this.#size);
     const counts = new Counts(block, this.#schedule);
     const { creditBytes } = this.options.session;
     this.sessions = new Sessions(openSessionCells(this.#shared.sessions), creditBytes, WORKERS);
     this.requests = new Requests(this.ledger, this.options.memory.retainedBytesMax);
     const { clock, ticker, random } = this.world;
+    this.coordination = new Coordination({
+      spawn: (_, configuration) => this.#coordinator(configuration),
+      configuration: this.configured.now,
+      cells: this.#cells,
+      clock,
+      ticker,
+      fact: (fact) => void this.facts.push(fact),
+    });
     this.crew = new Crew({
       workers: WORKERS,
       pool: this.#pool(),
@@ -125,9 +151,10 @@ export class EngineSim {
         over: (session) => this.server.over(session),
       },
     );
+    const accept = createAccept(this.options, { wall: () => clock.wall() });
     this.server = new Server({
       options: this.options,
-      accept: createAccept(this.options, { wall: () => clock.wall() }),
+      accept,
       admit,
       crew: this.crew,
       sessions: this.sessions,
@@ -144,14 +171,28 @@ export class EngineSim {
       },
       fact: (fact) => void this.facts.push(fact),
     });
+    this.configured.join(admit, this.sessions, this.requests, this.server);
   }
 
   async start(): Promise<void> {
-    new Board(this.table, this.options.upstreams).write();
+    const coordinates = this.coordination.start();
+    await this.world.settle();
+    await coordinates;
     const ready = this.crew.start(this.#deliver);
     await this.world.settle();
     await ready;
     this.server.start();
+  }
+
+  /** Other options, while everything runs. */
+  update(user: UserOptions): Promise<void> {
+    this.options = schema.parse(user);
+    return this.configured.change(this.options, this);
+  }
+
+  /** The coordinator's thread is gone. */
+  killCoordinator(): void {
+    this.#endCoordinator();
   }
 
   /** A client connects. */
@@ -205,11 +246,12 @@ export class EngineSim {
         const up = allocateRing(this.options.memory.ringBytes);
         const down = allocateRing(this.options.memory.ringBytes);
         const generation = this.#cells.renew(WORKER_ROW + worker);
+        const configuration = this.#configuration;
         if (this.hungStarts > 0) {
           this.hungStarts--;
           const never = new Promise<never>(() => {});
           const ends = { up: ringProducer(up, silent), down: ringConsumer(down, silent) };
-          return { worker, generation, ...ends, ready: never, gone: never };
+          return { worker, generation, ...ends, configure() {}, ready: never, gone: never };
         }
         const late: { relay?: Relay } = {};
         let gone: (reason: string | undefined) => void = () => {};
@@ -231,7 +273,8 @@ export class EngineSim {
         late.relay = new Relay({
           worker,
           generation,
-          options: this.options,
+          options: configuration.options,
+          seats: configuration.seats,
           clock: this.world.clock,
           random: this.world.random,
           ticker: this.#tickerOf(life),
@@ -247,7 +290,7 @@ export class EngineSim {
           table: openUpstreamTable(this.#shared.upstreams),
           ledger: openLedger(
             this.#shared.ledger,
-            this.options.memory.memoryBytesMax,
+            configuration.options.memory.memoryBytesMax,
             WORKER_ROW + worker,
           ),
           counters: openCounters(this.#shared.counters, WORKER_ROW + worker, this.#size),
@@ -259,6 +302,7 @@ export class EngineSim {
           generation,
           up: ringProducer(up, toRelay),
           down: ringConsumer(down, toRelay),
+          configure: (changed) => soon(() => life.alive && late.relay?.configure(changed)),
           ready: Promise.resolve(),
           gone: new Promise((resolve) => {
             gone = resolve;
@@ -267,9 +311,54 @@ export class EngineSim {
         void late.relay.stopped.then(() => gone(undefined));
         return incarnation;
       },
+      configure: (configuration) => {
+        this.#configuration = configuration;
+      },
       end: () => false,
       warm: () => Promise.resolve(),
       close: () => Promise.resolve(),
+    };
+  }
+
+  /** A coordinator without its patrol: it writes rows when it starts and when it is told to. */
+  #coordinator(start: Configuration): Spawned<FromCoordinator, ToCoordinator> {
+    const board = new Board(this.table);
+    let alive = true;
+    let heard: (message: FromCoordinator) => void = () => {};
+    let gone: (reason: string) => void = () => {};
+    const soon = (task: () => void) => this.world.ticker.soon(() => alive && task());
+    const end = () => {
+      alive = false;
+      gone('killed by the simulation');
+    };
+    this.#endCoordinator = end;
+    soon(() => {
+      board.write(start.options.upstreams, start.seats);
+      heard({ type: 'ready' });
+    });
+    const stopBeat = this.world.ticker.every(start.options.threads.heartbeatMs, () =>
+      alive ? this.#cells.beat(COORDINATOR_ROW) : stopBeat(),
+    );
+    return {
+      channel: {
+        post: (message) =>
+          soon(() => {
+            if (message.type !== 'configure') return;
+            const { options, seats } = message.configuration;
+            board.write(options.upstreams, seats);
+            heard({ type: 'answer', id: message.id });
+          }),
+        listen: (handler) => {
+          heard = handler;
+        },
+        bell: silent,
+        unref() {},
+        close() {},
+      },
+      gone: new Promise((resolve) => {
+        gone = resolve;
+      }),
+      end: () => Promise.resolve(end()),
     };
   }
 

@@ -11,6 +11,7 @@ import type {
 
 export class FakeExchange implements Exchange {
   readonly upstream: string;
+  readonly origin: string;
   readonly request: ExchangeRequest;
   cancelled = false;
   paused = false;
@@ -20,8 +21,13 @@ export class FakeExchange implements Exchange {
   readonly #handler: ExchangeHandler;
   #backlog: (() => void)[] = [];
 
-  constructor(upstream: string, request: ExchangeRequest, handler: ExchangeHandler) {
-    this.upstream = upstream;
+  constructor(
+    { name, origin }: UpstreamAddress,
+    request: ExchangeRequest,
+    handler: ExchangeHandler,
+  ) {
+    this.upstream = name;
+    this.origin = origin;
     this.request = request;
     this.#handler = handler;
   }
@@ -146,7 +152,7 @@ export class FakeTransport implements Transport {
 
   open(upstream: UpstreamAddress, request: ExchangeRequest, handler: ExchangeHandler): Exchange {
     assert.equal(typeof request.body, 'string');
-    const exchange = new FakeExchange(upstream.name, request, handler);
+    const exchange = new FakeExchange(upstream, request, handler);
     this.exchanges.push(exchange);
     this.onOpen(exchange);
     return exchange;

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import type { RecordHeader } from '../../src/memory/contract.ts';
 import { allocateCounters, openCounters, readCounters } from '../../src/memory/counters.ts';
-import { Flag, Kind, ShareWord, UpstreamWord } from '../../src/memory/layout.ts';
+import { Flag, Kind, ShareWord, UPSTREAM_ROWS, UpstreamWord } from '../../src/memory/layout.ts';
 import { allocateLedger, openLedger } from '../../src/memory/ledger.ts';
 import { allocateRing, ringConsumer, ringProducer } from '../../src/memory/ring.ts';
 import { allocateSessionCells, openSessionCells } from '../../src/memory/session-cells.ts';
@@ -23,6 +23,7 @@ import { slabOwner, WORKER_ROW } from '../../src/threads/roster.ts';
 import { type Modules, noModules } from '../../src/worker/modules.ts';
 import { Relay } from '../../src/worker/relay.ts';
 import { FakeTransport } from './fake-transport.ts';
+import { firstConfiguration } from './first-configuration.ts';
 import { SimulatedWorld } from './simulated-world.ts';
 
 export interface Frame {
@@ -65,7 +66,7 @@ export function rig({
   const shared = {
     sessions: allocateSessionCells(16),
     threads: allocateThreadCells(WORKER_ROW + WORKERS),
-    table: allocateUpstreamTable(Math.max(1, options.upstreams.length), WORKERS),
+    table: allocateUpstreamTable(UPSTREAM_ROWS, WORKERS),
     slab: allocateSlab(slabBytes ?? 2 ** 20),
     ledger: allocateLedger(),
     counters: allocateCounters(WORKER_ROW + WORKERS, size),
@@ -77,8 +78,10 @@ export function rig({
   const table = openUpstreamTable(shared.table);
   const slab = openSlab(shared.slab);
   const ledger = openLedger(shared.ledger, options.memory.memoryBytesMax);
+  const { seats } = firstConfiguration(options);
   for (const [index, { maxConnections, weight }] of options.upstreams.entries()) {
     table.set(index, UpstreamWord.present, 1);
+    table.set(index, UpstreamWord.epoch, seats[index].since);
     table.set(index, UpstreamWord.health, 2);
     table.set(index, UpstreamWord.capacity, maxConnections);
     table.set(index, UpstreamWord.weight, weight);
@@ -92,6 +95,7 @@ export function rig({
     worker: 0,
     generation,
     options,
+    seats,
     clock: world.clock,
     random: world.random,
     ticker: world.ticker,

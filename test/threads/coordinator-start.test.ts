@@ -10,6 +10,7 @@ import { Health } from '../../src/policy/health.ts';
 import { allocateShared } from '../../src/threads/allocate.ts';
 import { COORDINATOR_ROW } from '../../src/threads/roster.ts';
 import { spawnCoordinator } from '../../src/threads/spawn.ts';
+import { firstConfiguration } from '../support/first-configuration.ts';
 import { until } from '../support/until.ts';
 
 test('an upstream that answers its first probe is never seen as failed', async () => {
@@ -24,7 +25,7 @@ test('an upstream that answers its first probe is never seen as failed', async (
   const generation = openThreadCells(shared.threads).renew(COORDINATOR_ROW);
   const table = openUpstreamTable(shared.upstreams);
   const seen = new Set<number>();
-  const coordinator = spawnCoordinator({ generation, options, shared });
+  const coordinator = spawnCoordinator({ generation, ...firstConfiguration(options), shared });
   try {
     await until(() => {
       if (table.get(0, UpstreamWord.present) === 1) seen.add(table.get(0, UpstreamWord.health));

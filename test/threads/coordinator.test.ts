@@ -10,6 +10,7 @@ import { allocateShared } from '../../src/threads/allocate.ts';
 import type { FromCoordinator } from '../../src/threads/messages.ts';
 import { COORDINATOR_ROW } from '../../src/threads/roster.ts';
 import { spawnCoordinator } from '../../src/threads/spawn.ts';
+import { firstConfiguration } from '../support/first-configuration.ts';
 import { until } from '../support/until.ts';
 
 const options = schema.parse({
@@ -23,14 +24,14 @@ const table = openUpstreamTable(shared.upstreams);
 
 function start() {
   const generation = cells.renew(COORDINATOR_ROW);
-  const thread = spawnCoordinator({ generation, options, shared });
+  const thread = spawnCoordinator({ generation, ...firstConfiguration(options), shared });
   const said: FromCoordinator[] = [];
   thread.channel.listen((message) => void said.push(message));
   const heard = (type: FromCoordinator['type']) => said.filter((message) => message.type === type);
   return { thread, said, heard };
 }
 
-test('it writes the board, beats, drains by hand with an answer, reclaims and stops; a second one takes over', async () => {
+test('it writes the board, beats, drains by hand with an answer, follows changed options and stops; a second one takes over', async () => {
   const { thread, said, heard } = start();
   await until(() => heard('ready').length === 1, 'ready');
   assert.equal(table.get(0, UpstreamWord.present), 1);
@@ -48,10 +49,23 @@ test('it writes the board, beats, drains by hand with an answer, reclaims and st
     said.some((message) => message.type === 'fact' && message.fact.fact === 'upstream-drain'),
   );
 
-  table.claim(0, 3);
-  table.acquire(0, 0);
-  thread.channel.post({ type: 'reclaim', worker: 0, generation: 3 });
-  await until(() => table.inFlight(0) === 0, 'the rows are zeroed');
+  const changed = schema.parse({
+    ...options,
+    upstreams: [
+      { name: 'two', url: 'http://127.0.0.1:9/v1' },
+      { name: 'one', url: 'http://127.0.0.1:9/v1', weight: 5 },
+    ],
+  });
+  const seats = [
+    { row: 1, since: 2 },
+    { row: 0, since: 1 },
+  ];
+  const configuration = { epoch: 2, options: changed, seats };
+  thread.channel.post({ type: 'configure', configuration, id: 9 });
+  await until(() => heard('answer').length === 3, 'the answer to changed options');
+  const word = (row: number, name: keyof typeof UpstreamWord) => table.get(row, UpstreamWord[name]);
+  assert.deepEqual([word(1, 'present'), word(1, 'epoch'), word(1, 'weight')], [1, 2, 1]);
+  assert.deepEqual([word(0, 'weight'), word(0, 'drained')], [5, 1], 'who stays keeps its marks');
 
   thread.channel.post({ type: 'stop' });
   await until(() => heard('stopped').length === 1, 'stopped');

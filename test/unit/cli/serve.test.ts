@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import { serve } from '../../../src/cli/serve.ts';
+import { MillraceError } from '../../../src/errors.ts';
 import { resolveOptions } from '../../../src/options/resolve.ts';
 import { until } from '../../support/until.ts';
 
@@ -21,10 +22,19 @@ function setting() {
   const closing = deferred<void>();
   const signals = new EventEmitter();
   const seen: string[] = [];
-  const line = (facts: object) => void seen.push((facts as { event: string }).event);
+  const lines: object[] = [];
+  const line = (facts: object, text: string) => {
+    seen.push((facts as { event: string }).event);
+    lines.push({ ...facts, text });
+  };
+  const read: { updates: number; broken?: Error } = { updates: 0 };
   const served = serve({
     engine: {
       listen: () => listening.promise,
+      update: async () => {
+        read.updates++;
+        return ['stream.gapTimeoutMs 1 → 2'];
+      },
       close: (options) => {
         seen.push(`close drain=${options?.drain}`);
         return closing.promise;
@@ -32,11 +42,14 @@ function setting() {
     },
     log: { debug: line, info: line, warn: line, error: line },
     signals,
-    resolveAgain: () => resolveOptions(),
+    resolveAgain: () => {
+      if (read.broken) throw read.broken;
+      return resolveOptions();
+    },
     exit: (code) => void seen.push(`exit ${code}`),
     onListening: (url) => void seen.push(url),
   });
-  return { listening, closing, signals, seen, served };
+  return { listening, closing, signals, seen, served, lines, read };
 }
 
 for (const signal of ['SIGTERM', 'SIGINT']) {
@@ -64,12 +77,28 @@ test('a second signal ends at once with 1', async () => {
   await served;
 });
 
-test('SIGHUP changes nothing', async () => {
-  const { listening, closing, signals, seen, served } = setting();
+test('SIGHUP reads the configuration again: one line says what changed, or why nothing did; signals meanwhile are one', async () => {
+  const world = setting();
+  const { listening, closing, signals, seen, served, lines } = world;
   listening.resolve({ url: 'ws://a:1' });
   await until(() => seen.includes('ws://a:1'), 'the address');
+  for (let n = 0; n < 4; n++) signals.emit('SIGHUP', 'SIGHUP');
+  await until(() => seen.filter((each) => each === 'reloaded').length === 2, 'two readings');
+  const changes = ['stream.gapTimeoutMs 1 → 2'];
+  const text = 'configuration read again: stream.gapTimeoutMs 1 → 2';
+  assert.deepEqual(lines.slice(-1), [{ event: 'reloaded', changes, text }]);
+  world.read.broken = new MillraceError('MILLRACE_OPTION_INVALID', { problems: 'one\ntwo' });
   signals.emit('SIGHUP', 'SIGHUP');
-  assert.deepEqual(seen, ['ws://a:1', 'hang-up']);
+  await until(() => seen.includes('reload-refused'), 'the refusal');
+  assert.deepEqual(lines.slice(-1), [
+    {
+      event: 'reload-refused',
+      code: 'MILLRACE_OPTION_INVALID',
+      problems: ['one', 'two'],
+      text: 'configuration unchanged: one; two',
+    },
+  ]);
+  assert.equal(world.read.updates, 2);
   signals.emit('SIGTERM', 'SIGTERM');
   closing.resolve();
   assert.equal(await served, 0);

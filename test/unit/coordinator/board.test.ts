@@ -5,6 +5,7 @@ import { MillraceError } from '../../../src/errors.ts';
 import { UpstreamWord } from '../../../src/memory/layout.ts';
 import { allocateUpstreamTable, openUpstreamTable } from '../../../src/memory/upstream-table.ts';
 import { schema } from '../../../src/options/schema.ts';
+import { Circuit, CircuitWord, circuitState } from '../../../src/policy/circuit.ts';
 import { Health } from '../../../src/policy/health.ts';
 
 const { upstreams } = schema.parse({
@@ -14,15 +15,17 @@ const { upstreams } = schema.parse({
   ],
 });
 
+const seats = [0, 1].map((row) => ({ row, since: 1 }));
+
 function board() {
   const table = openUpstreamTable(allocateUpstreamTable(2, 2));
-  return { table, board: new Board(table, upstreams) };
+  return { table, board: new Board(table) };
 }
 
 test('a new board: every upstream is present, unknown, and as the options say; readers see a new epoch', () => {
   const { table, board: b } = board();
   const before = table.epoch();
-  b.write();
+  b.write(upstreams, seats);
   assert.notEqual(table.epoch(), before);
   const row = (at: number) =>
     (['present', 'health', 'drained', 'weight', 'capacity'] as const).map((word) =>
@@ -34,13 +37,13 @@ test('a new board: every upstream is present, unknown, and as the options say; r
 
 test('a second coordinator takes the rows over: running streams, health, drain and cooldown stay', () => {
   const { table, board: first } = board();
-  first.write();
+  first.write(upstreams, seats);
   first.probed(0, Health.failed);
   first.drain('two', true);
   table.claim(1, 5);
   table.acquire(1, 1);
   table.set(0, UpstreamWord.cooldownUntil, 1234);
-  new Board(table, upstreams).write();
+  new Board(table).write(upstreams, seats);
   assert.equal(table.get(0, UpstreamWord.health), Health.failed);
   assert.equal(table.get(1, UpstreamWord.drained), 1);
   assert.equal(table.get(0, UpstreamWord.cooldownUntil), 1234);
@@ -49,7 +52,7 @@ test('a second coordinator takes the rows over: running streams, health, drain a
 
 test('draining by hand and back; an unknown name is a typed error that names the known ones', () => {
   const { table, board: b } = board();
-  b.write();
+  b.write(upstreams, seats);
   b.drain('two', true);
   assert.equal(table.get(1, UpstreamWord.drained), 1);
   b.drain('two', false);
@@ -63,15 +66,48 @@ test('draining by hand and back; an unknown name is a typed error that names the
   );
 });
 
-test('a dead worker’s rows are zeroed once, by its generation', () => {
-  const { table, board: b } = board();
-  b.write();
+test('changed options: who stays keeps its marks, who left takes no more, a row given on begins anew while streams there count on', () => {
+  const table = openUpstreamTable(allocateUpstreamTable(3, 2));
+  const b = new Board(table);
+  b.write(upstreams, seats);
+  b.drain('one', true);
+  b.probed(1, Health.failed);
   table.claim(0, 5);
-  table.acquire(0, 0);
-  table.acquire(0, 0);
-  assert.equal(b.reclaim(0, 4), false, 'another generation');
-  assert.equal(table.inFlight(0), 2);
-  assert.equal(b.reclaim(0, 5), true);
-  assert.equal(table.inFlight(0), 0);
-  assert.equal(b.reclaim(0, 5), false, 'once');
+  table.acquire(1, 0);
+  const [one, two] = upstreams;
+  const word = (row: number, name: keyof typeof UpstreamWord) => table.get(row, UpstreamWord[name]);
+  b.write([{ ...one, weight: 9 }], [seats[0]]);
+  assert.deepEqual([word(0, 'present'), word(0, 'weight'), word(0, 'drained')], [1, 9, 1]);
+  assert.deepEqual([word(1, 'present'), table.inFlight(1)], [0, 1]);
+  assert.throws(() => b.drain('two', true), /one of one, got two/);
+  // Back again, as its own successor.
+  b.write([one, two], [seats[0], { row: 1, since: 3 }]);
+  assert.deepEqual([word(1, 'present'), word(1, 'epoch')], [1, 3]);
+  assert.equal(word(1, 'health'), Health.unknown, 'nothing is known of it');
+  assert.equal(table.inFlight(1), 1);
+});
+
+test('circuits stay over changed options, but for another list of models', () => {
+  const { table, board: b } = board();
+  const [one, two] = upstreams;
+  const state = () => circuitState(table.circuit(0, 0));
+  b.write([{ ...one, models: ['a', 'b'] }, two], seats);
+  table.circuit(0, 0).store(CircuitWord.state, Circuit.open);
+  b.write([{ ...one, models: ['a', 'b'], weight: 7 }, two], seats);
+  new Board(table).write([{ ...one, models: ['a', 'b'] }, two], seats);
+  assert.equal(state(), Circuit.open);
+  b.write([{ ...one, models: ['b', 'a'] }, two], seats);
+  assert.equal(state(), Circuit.closed);
+});
+
+test('a row that is given on while its former upstream stood there is another one’s at once', () => {
+  const { table, board: b } = board();
+  b.write(upstreams, seats);
+  b.drain('two', true);
+  table.set(1, UpstreamWord.cooldownUntil, 7);
+  table.circuit(1, 0).store(CircuitWord.state, Circuit.open);
+  b.write(upstreams, [seats[0], { row: 1, since: 2 }]);
+  assert.equal(table.get(1, UpstreamWord.drained), 0);
+  assert.equal(table.get(1, UpstreamWord.cooldownUntil), 0);
+  assert.equal(circuitState(table.circuit(1, 0)), Circuit.closed);
 });

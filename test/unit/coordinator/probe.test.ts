@@ -128,18 +128,18 @@ test('a patrol: an upstream that dies falls out after `fall` probes and comes ba
     balance: { healthCheckIntervalMs: 50, healthTimeoutMs: 1000, fall: 3, rise: 2 },
   });
   const table = openUpstreamTable(allocateUpstreamTable(1, 1));
-  const board = new Board(table, options.upstreams);
-  board.write();
+  const board = new Board(table);
+  const seats = [{ row: 0, since: 1 }];
+  board.write(options.upstreams, seats);
   const facts: Fact[] = [];
   const patrol = new Patrol({
-    options,
     board,
     ticker: systemTicker,
     random: systemRandom,
     publish: (fact) => void facts.push(fact),
   });
   cleanups.push(() => patrol.stop());
-  patrol.start();
+  patrol.assign(options, seats);
   const health = () => table.get(0, UpstreamWord.health);
   await until(() => health() === Health.good, 'the first good probe');
   status = 503;

@@ -10,6 +10,7 @@ import { dimensionsOf, schedule } from '../../../src/observe/metrics.ts';
 import { resolveOptions } from '../../../src/options/resolve.ts';
 import { Circuit, CircuitWord } from '../../../src/policy/circuit.ts';
 import type { StreamEnded } from '../../../src/threads/facts.ts';
+import { firstConfiguration } from '../../support/first-configuration.ts';
 import { SimulatedWorld } from '../../support/simulated-world.ts';
 
 const { options } = resolveOptions({
@@ -33,7 +34,7 @@ function watch() {
   const series = schedule(dimensionsOf(options));
   const numbers = new Float64Array(series.size);
   const status = new DemoStatus({
-    options,
+    configured: { now: firstConfiguration(options) },
     table,
     series,
     tally: { read: () => numbers },

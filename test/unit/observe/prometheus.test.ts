@@ -18,8 +18,7 @@ import { createExporter } from '../../../src/observe/prometheus.ts';
 import { resolveOptions } from '../../../src/options/resolve.ts';
 
 function setting(names: readonly string[] = ['a', 'b']) {
-  const upstreams = names.map((name) => ({ name, url: 'http://127.0.0.1:1/v1' }));
-  const dimensions: Dimensions = dimensionsOf(resolveOptions({ code: { upstreams } }).options);
+  const dimensions: Dimensions = dimensionsOf(resolveOptions({}).options);
   const plan = schedule(dimensions);
   const shared = allocateCounters(2, plan.size);
   const dead = new Float64Array(plan.size);
@@ -30,7 +29,7 @@ function setting(names: readonly string[] = ['a', 'b']) {
     }
     return sum;
   };
-  const exporter = createExporter(() => ({ schedule: plan, read }));
+  const exporter = createExporter(() => ({ schedule: plan, read, upstreams: () => names }));
   const blocks = [0, 1].map((row) => openCounters(shared, row, plan.size));
   return { plan, shared, dead, exporter, blocks };
 }
@@ -85,7 +84,9 @@ test('every number of the block reaches exactly one sample', async () => {
   const plain = Object.values(metrics).filter((metric) => metric.kind !== 'histogram');
   const expected = plain.reduce((n, metric) => {
     const labels: readonly (keyof Dimensions)[] = metric.labels;
-    return n + labels.reduce((m, label) => m * plan.dimensions[label].length, 1);
+    const size = (label: keyof Dimensions) =>
+      label === 'upstream' ? 2 : plan.dimensions[label].length;
+    return n + labels.reduce((m, label) => m * size(label), 1);
   }, 0);
   assert.equal(seen, expected);
   const values = [...samples].filter(([name]) => !/_(count|bucket|sum)/.test(name));
@@ -149,10 +150,28 @@ test('without upstreams their series are absent and everything else is there', a
   assert.equal(samples.get('millrace_workers_lost_total'), 0);
 });
 
+test('rows of one name are one series, and a row that nobody has is none', async () => {
+  const { plan, blocks, exporter } = setting(['a', '', 'a', 'b']);
+  const attempts = (row: number) => plan.index('millrace_upstream_attempts_total', row);
+  const first = (row: number) => plan.index('millrace_first_delta_seconds', row);
+  for (const row of [0, 1, 2, 3]) blocks[0].add(attempts(row), 10 ** row);
+  blocks[0].observe(first(0), latencyBounds, 0.5);
+  blocks[1].observe(first(2), latencyBounds, 2);
+  const samples = parse(await exporter.text());
+  assert.equal(samples.get('millrace_upstream_attempts_total{upstream="a"}'), 101);
+  assert.equal(samples.get('millrace_upstream_attempts_total{upstream="b"}'), 1000);
+  assert.equal(samples.get('millrace_first_delta_seconds_count{upstream="a"}'), 2);
+  assert.equal(samples.get('millrace_first_delta_seconds_sum{upstream="a"}'), 2.5);
+  assert.ok(![...samples.keys()].some((name) => name.includes('upstream=""')));
+});
+
 test('process metrics come only when asked for', async () => {
   const { plan, exporter } = setting();
   assert.ok(!(await exporter.text()).includes('process_cpu'));
   const block = new Float64Array(plan.size);
-  const full = createExporter(() => ({ schedule: plan, read: () => block }), true);
+  const full = createExporter(
+    () => ({ schedule: plan, read: () => block, upstreams: () => [] }),
+    true,
+  );
   assert.match(await full.text(), /process_resident_memory_bytes \d/);
 });

@@ -1,0 +1,69 @@
+/**
+ * When a change of each option takes effect in a running engine: the one table. An option that is not named here does not pass
+ * `npm run check`; a row for a group covers all of it.
+ */
+
+export const effects = ['now', 'new streams', 'new sessions', 'restart'] as const;
+/** `restart`: a running engine refuses the change. Everything else it follows, without touching what is running. */
+export type Effect = (typeof effects)[number];
+
+const table: Readonly<Record<string, Effect>> = {
+  'server.host': 'restart',
+  'server.port': 'restart',
+  'server.backend': 'restart',
+  'server.reusePort': 'restart',
+  'server.allowedHosts': 'now',
+  'server.allowedOrigins': 'now',
+  'server.trustedProxies': 'now',
+  'server.forwardedHeader': 'now',
+  'server.messageBytesMax': 'restart',
+  'server.sessionsMax': 'restart',
+  'server.sessionsPerAddressMax': 'now',
+  'server.handshakesPerSecondMax': 'now',
+  'server.authFailuresPerAddressMax': 'now',
+  'server.pingIntervalMs': 'now',
+  'server.idleTimeoutMs': 'now',
+  'server.shutdownTimeoutMs': 'now',
+  'server.page': 'now',
+  keys: 'now',
+  paths: 'restart',
+  tickets: 'now',
+  'session.creditBytes': 'now',
+  'session.queuedRequestsMax': 'new sessions',
+  'session.runningRequestsMax': 'new sessions',
+  'session.lanesMax': 'new sessions',
+  'session.historyBytesMax': 'new sessions',
+  'session.whenRevoked': 'now',
+  'session.slowClientTimeoutMs': 'now',
+  stream: 'new streams',
+  routes: 'restart',
+  hooks: 'restart',
+  providers: 'restart',
+  dialects: 'restart',
+  upstreams: 'new streams',
+  balance: 'now',
+  threads: 'restart',
+  'memory.ringBytes': 'restart',
+  'memory.slabBytes': 'restart',
+  'memory.largeBodyBytes': 'restart',
+  'memory.retainedBytesMax': 'now',
+  'memory.memoryBytesMax': 'now',
+  'admin.enabled': 'restart',
+  'admin.host': 'restart',
+  'admin.port': 'restart',
+  'admin.token': 'now',
+  'log.level': 'now',
+  'log.format': 'restart',
+  'log.linesPerSecondMax': 'restart',
+  'log.streams': 'now',
+  'observe.propagate': 'new streams',
+  'observe.eventsMax': 'restart',
+  demo: 'restart',
+};
+
+/** Undefined: nobody has said it yet. */
+export function effectOf(path: string): Effect | undefined {
+  if (path in table) return table[path];
+  const [group] = path.split(/\.|\[/);
+  return table[group];
+}
