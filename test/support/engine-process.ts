@@ -26,6 +26,8 @@ export interface EngineProcess {
   facts(event: string): Line[];
   /** Does this to one thread of the role. Resolves when the order was given, with the time then. */
   strike(role: Role, fault: ThreadFault): Promise<number>;
+  /** Puts other options into force. */
+  update(options: UserOptions): Promise<void>;
   /** Exit code of the process after a close with drain. */
   close(): Promise<number | null>;
 }
@@ -33,8 +35,12 @@ export interface EngineProcess {
 type Down =
   | { type: 'up'; url: string; admin: string }
   | { type: 'line'; line: Line }
-  | { type: 'struck'; atMs: number };
-type Up = { type: 'strike'; role: Role; fault: ThreadFault } | { type: 'close' };
+  | { type: 'struck'; atMs: number }
+  | { type: 'updated'; failure: string | undefined };
+type Up =
+  | { type: 'update'; options: UserOptions }
+  | { type: 'strike'; role: Role; fault: ThreadFault }
+  | { type: 'close' };
 
 export async function startEngineProcess(options: UserOptions): Promise<EngineProcess> {
   const preload = new URL('./fault-preload.js', import.meta.url).href;
@@ -45,11 +51,13 @@ export async function startEngineProcess(options: UserOptions): Promise<EnginePr
   });
   const lines: Line[] = [];
   const struck: ((atMs: number) => void)[] = [];
+  const updated: ((failure: string | undefined) => void)[] = [];
   const up = await new Promise<{ url: string; admin: string }>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the engine's process exited with ${code}`)));
     child.on('message', (message: Down) => {
       if (message.type === 'up') resolve(message);
       else if (message.type === 'line') lines.push(message.line);
+      else if (message.type === 'updated') updated.shift()?.(message.failure);
       else struck.shift()?.(message.atMs);
     });
   });
@@ -61,6 +69,11 @@ export async function startEngineProcess(options: UserOptions): Promise<EnginePr
       new Promise((resolve) => {
         struck.push(resolve);
         tell(child, { type: 'strike', role, fault });
+      }),
+    update: (changed) =>
+      new Promise((resolve, reject) => {
+        updated.push((failure) => (failure === undefined ? resolve() : reject(new Error(failure))));
+        tell(child, { type: 'update', options: changed });
       }),
     close: () => ended(child),
   };
@@ -100,6 +113,13 @@ async function serve(options: UserOptions): Promise<void> {
   process.on('message', (message: Up) => {
     if (message.type === 'close') {
       void engine.close({ drain: true }).then(() => process.disconnect());
+      return;
+    }
+    if (message.type === 'update') {
+      void engine.update(message.options).then(
+        () => report({ type: 'updated', failure: undefined }),
+        (error: Error) => report({ type: 'updated', failure: error.message }),
+      );
       return;
     }
     const claim = new Int32Array(new SharedArrayBuffer(4));
