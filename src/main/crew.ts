@@ -26,6 +26,8 @@ import type { Sessions } from './session.ts';
 
 /** A request that took two workers with it is answered with a failure: it may be what kills them. */
 const RERUNS_MAX = 1;
+/** Replacements that do not start cost a request nothing, but it does not wait for more of them than this. */
+const FAILED_STARTS_MAX = 5;
 /** Idle turns before main sleeps and wants a bell: none. Bells come paced, and a turn without records costs a system call. */
 const POLL_TURNS = 0;
 const RESTART_PAUSE_MS = 100;
@@ -304,6 +306,10 @@ export class Crew {
   #lose(member: Member, incarnation: Incarnation, reason: string): void {
     const { worker } = member;
     const wasServing = member.serving;
+    // A thread that never began has read no request: whoever waited for it has not had its rerun.
+    const hasBegun = wasServing || this.#cells.state(WORKER_ROW + worker) !== 0;
+    const mayWait = ({ reruns }: Request) =>
+      hasBegun ? reruns < RERUNS_MAX : member.failures < FAILED_STARTS_MAX;
     while (this.#drainOnce(incarnation) > 0);
     member.pump?.stop();
     member.serving = false;
@@ -315,8 +321,11 @@ export class Crew {
     const again: Request[] = [];
     let failed = 0;
     for (const request of this.#requests.ofWorker(worker)) {
-      if (!request.committed && request.reruns < RERUNS_MAX) {
-        request.reruns++;
+      if (!request.committed && mayWait(request)) {
+        if (hasBegun) {
+          request.reruns++;
+          this.#counts.rerun();
+        }
         again.push(request);
       } else {
         failed++;
@@ -345,7 +354,6 @@ export class Crew {
       }
       for (const request of this.#requests.ofWorker(member.worker)) {
         if (request.committed) continue;
-        if (request.reruns > 0) this.#counts.rerun();
         member.link.request(request);
       }
     };

@@ -40,8 +40,6 @@ export interface RingProducer {
   abandon(): void;
   /** reserve + copy + commit. False when there is no space. */
   write(header: Readonly<RecordHeader>, payload: Uint8Array): boolean;
-  /** Rings the reader's bell once for everything committed since the last flush, if the reader sleeps. */
-  flush(): void;
 }
 
 /** The reading end of a ring. */

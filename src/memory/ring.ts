@@ -145,7 +145,8 @@ class Producer implements RingProducer {
     return true;
   }
 
-  flush(): void {
+  /** Rings the reader's bell, once, if the reader sleeps. */
+  #wakeReader(): void {
     const words = this.#words;
     if (this.#atomics.load(words, RingWord.asleep) === 0) return;
     if (this.#atomics.exchange(words, RingWord.asleep, 0) === 1) this.#bell.ring();
@@ -200,7 +201,7 @@ class Producer implements RingProducer {
     this.#head = (this.#start + recordBytes(length)) | 0;
     this.#reserved = -1;
     this.#atomics.store(words, RingWord.head, this.#head);
-    this.flush();
+    this.#wakeReader();
   }
 
   #writeWrap(): void {

@@ -296,7 +296,7 @@ test('random clients, upstreams, changes of the options, deaths of threads: one 
   for (const [what, count] of Object.entries(seen)) assert.ok(count > 0, `no run met ${what}`);
 });
 
-test('a worker that dies, and a replacement that hangs in its start: one failure each, and the next worker answers', async () => {
+test('a worker that dies, and a replacement that hangs in its start: the request that waited has not had its rerun, and the next worker answers', async () => {
   const chance = dice(1);
   const sim = new EngineSim({ ...options, threads: { startTimeoutMs: 2_000 } }, () =>
     chance.next(),
@@ -317,6 +317,27 @@ test('a worker that dies, and a replacement that hangs in its start: one failure
   await sim.world.pass(1_000);
   const events = connection.sent.map(({ text }) => JSON.parse(text) as Event);
   const ends = events.filter(isTerminal).map(({ type }) => type);
-  assert.deepEqual(ends, ['response.failed', 'response.completed']);
-  assert.equal(textOf(events), 'still here');
+  assert.deepEqual(ends, ['response.completed', 'response.completed']);
+  assert.equal(textOf(events), 'still herestill here');
+  assert.equal(sim.count('millrace_reruns_total'), 1);
+});
+
+test('replacements that never start: the request that waits for them ends in a failure, and is not kept for ever', async () => {
+  const chance = dice(1);
+  const sim = new EngineSim({ ...options, threads: { startTimeoutMs: 2_000 } }, () =>
+    chance.next(),
+  );
+  await sim.start();
+  const connection = sim.connect();
+  sim.send(connection, { type: 'response.create', response: { model: 'demo', input: 'go' } });
+  await sim.world.settle();
+  sim.hungStarts = 100;
+  assert.ok(sim.kill(0));
+  await sim.world.pass(30_000);
+  const events = connection.sent.map(({ text }) => JSON.parse(text) as Event);
+  assert.deepEqual(
+    events.filter(isTerminal).map(({ type }) => type),
+    ['response.failed'],
+  );
+  assert.equal(sim.requests.count, 0);
 });

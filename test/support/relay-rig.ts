@@ -368,6 +368,5 @@ export class Rig {
       aux1: 0,
     };
     assert.ok(this.#up.write(header, payload), 'the up ring is full');
-    this.#up.flush();
   }
 }

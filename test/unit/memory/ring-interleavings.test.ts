@@ -166,7 +166,7 @@ const faults: { name: string; from: string; to: string; shape: Shape; why: RegEx
   },
   {
     name: 'does not look whether the reader sleeps',
-    from: 'this.flush();',
+    from: 'this.#wakeReader();',
     to: '',
     shape: shapes['two small records'],
     why: /nobody can go on/,
