@@ -251,7 +251,6 @@ export class Server implements BackendHandlers {
     accept.reconfigure(options);
     this.#options = options;
     if (this.listening) {
-      // The sweep's period follows from its limits.
       this.stop();
       this.start();
     }

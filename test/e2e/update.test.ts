@@ -5,7 +5,7 @@ import { createEngine, type Engine } from '../../src/engine/engine.ts';
 import { MillraceError } from '../../src/errors.ts';
 import type { UserOptions } from '../../src/options/schema.ts';
 import { type SimulatedServer, startSimulated } from '../../src/simulate/server.ts';
-import { open, RefusedError } from '../support/client.ts';
+import { open, type RefusedError } from '../support/client.ts';
 import { startEngineProcess } from '../support/engine-process.ts';
 import { answer, ask, assertWhole, type Event, isDelta, textOf } from '../support/responses.ts';
 import { until } from '../support/until.ts';
