@@ -6,7 +6,7 @@ import { type Code, MillraceError } from '../errors.ts';
 import { Kind } from '../memory/layout.ts';
 import type { Options } from '../options/schema.ts';
 import type { Clock, Random, Ticker } from '../policy/ports.ts';
-import { close as closeCode } from '../protocol/close.ts';
+import { clipReason, close as closeCode } from '../protocol/close.ts';
 import type { Dialect } from '../protocol/dialect.ts';
 import { parseTraceparent } from '../protocol/trace-context.ts';
 import type { Fact } from '../threads/facts.ts';
@@ -204,7 +204,7 @@ export class Server implements BackendHandlers {
   }
 
   closeSession(session: Session, code: number, reason: string, why?: Code): void {
-    session.connection.close(code, clip(reason));
+    session.connection.close(code, clipReason(reason));
     this.#leave(session, 'server', code, why);
   }
 
@@ -393,9 +393,4 @@ export function deliverEvents(server: () => Server): DeliverEvents {
 function splice(bytes: Uint8Array, at: number, sequence: number): Uint8Array {
   if (at < 0) return bytes;
   return Buffer.concat([bytes.subarray(0, at), Buffer.from(String(sequence)), bytes.subarray(at)]);
-}
-
-/** A close reason has at most 123 bytes (RFC 6455 section 5.5). */
-function clip(reason: string): string {
-  return Buffer.byteLength(reason) <= 123 ? reason : `${reason.slice(0, 100)}…`;
 }

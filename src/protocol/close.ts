@@ -16,3 +16,8 @@ export const close = {
   /** Overloaded or the client is too slow: reconnect later. */
   later: 1013,
 } as const;
+
+/** A close reason has at most 123 bytes (RFC 6455 section 5.5). */
+export function clipReason(reason: string): string {
+  return Buffer.byteLength(reason) <= 123 ? reason : `${reason.slice(0, 100)}…`;
+}
