@@ -22,7 +22,7 @@ const { jsonSchema } = await import('../dist/src/options/json-schema.js');
 /** @type {typeof import('../src/errors.ts')} */
 const { failures } = await import('../dist/src/errors.js');
 /** @type {typeof import('../src/observe/metrics.ts')} */
-const { metrics } = await import('../dist/src/observe/metrics.js');
+const { metrics, labelsOf } = await import('../dist/src/observe/metrics.js');
 
 const { protocolParts } = await import('./docs-protocol.mjs');
 
@@ -94,18 +94,28 @@ function errors() {
 }
 
 function metricsPage() {
+  /** @type {(readonly number[])[]} */
+  const bounds = [];
+  for (const /** @type {any} */ { buckets } of Object.values(metrics))
+    if (buckets && !bounds.includes(buckets)) bounds.push(buckets);
   const rows = Object.entries(metrics).map(([name, /** @type {any} */ metric]) => [
     code(name),
     metric.kind,
-    metric.labels.map(code).join(', '),
+    metric.labels
+      .flatMap((/** @type {any} */ label) => Object.keys(labelsOf(label, ' ')))
+      .map(code)
+      .join(', '),
     metric.help,
+    metric.buckets ? bounds.indexOf(metric.buckets) + 1 : '',
   ]);
-  const { buckets } = metrics.websocket_latency_seconds;
   return page(
     'Metrics',
-    'Served as Prometheus text at `/metrics` of the admin port. Every series exists from the start, at zero.',
-    table(['metric', 'kind', 'labels', 'meaning'], rows),
-    `Histogram buckets in seconds: ${buckets.join(', ')}.`,
+    'Served at `/metrics` of the admin port: as OpenMetrics where the Accept header prefers it, else as Prometheus text. Every series exists from the start, at zero.',
+    table(['metric', 'kind', 'labels', 'meaning', 'buckets'], rows),
+    `Buckets: ${bounds.map((each, at) => `(${at + 1}) ${each.join(', ')}`).join('; ')}.`,
+    'The `gen_ai_…` names are those of OpenTelemetry’s conventions for generative AI, as Prometheus writes them; one operation is one attempt at an upstream. ' +
+      '`gen_ai_request_model` is a configured model, or `_OTHER`. In OpenMetrics, buckets of the two `first` histograms, of `millrace_stream_seconds` and of ' +
+      '`gen_ai_client_operation_duration_seconds` carry the newest recorded trace that fell into them as an exemplar.',
   );
 }
 

@@ -22,16 +22,17 @@ import { openThreadCells } from '../memory/thread-cells.ts';
 import { openUpstreamTable } from '../memory/upstream-table.ts';
 import { type Log } from '../observe/log.ts';
 import { dimensionsOf, schedule } from '../observe/metrics.ts';
-import { Observer } from '../observe/observer.ts';
 import type { Options } from '../options/schema.ts';
 import { unlimited } from '../policy/limit/limiter.ts';
 import { UpstreamRoster } from '../policy/upstream-roster.ts';
 import { dialects as builtIn } from '../protocol/dialects/dialects.ts';
 import { allocateShared } from '../threads/allocate.ts';
+import type { Fact } from '../threads/facts.ts';
 import { MAIN_ROW, WORKER_ROW } from '../threads/roster.ts';
 import { spawnCoordinator } from '../threads/spawn.ts';
 import { WorkerPool } from '../threads/worker-pool.ts';
 import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
+import { observing } from './observing.ts';
 import type { Application } from './run.ts';
 
 export type Assembled = ReturnType<typeof assemble>;
@@ -46,7 +47,8 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
   const requests = new Requests(ledger, options.memory.retainedBytesMax);
   const world = { clock: systemClock, ticker: systemTicker };
   const demo = new DemoStatus({ configured, table, series, tally, ...world });
-  const observer = new Observer({ options, log, ...world, hear: (each) => demo.hear(each) });
+  const watchers = { serving: () => crew.serving, hear: (each: Fact) => demo.hear(each) };
+  const { observer, counted } = observing(options, log, memory, watchers);
   const { fact } = observer;
   const coordination = new Coordination({
     spawn: (generation, configuration) =>
@@ -57,7 +59,7 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     fact,
   });
   const pool = new WorkerPool(workers, configured.now, shared, cells);
-  const crew = new Crew({
+  const crew: Crew = new Crew({
     workers,
     pool,
     options,
@@ -103,7 +105,8 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     paths,
   });
   configured.join(observer, admit, sessions, requests, routes, server);
-  return { ...memory, sessions, requests, coordination, crew, server, deliver, observer };
+  const watching = { observer, counted };
+  return { ...memory, ...watching, sessions, requests, coordination, crew, server, deliver };
 }
 
 /** Main's views of the shared memory, and what counts in it. */
@@ -112,6 +115,7 @@ function openMemory(options: Options, workers: number) {
   const shared = allocateShared(options, workers, series.size);
   const table = openUpstreamTable(shared.upstreams);
   const tally = new Tally(shared.counters, series, workers);
+  const block = openCounters(shared.counters, MAIN_ROW, series.size);
   return {
     series,
     shared,
@@ -122,6 +126,7 @@ function openMemory(options: Options, workers: number) {
     ledger: openLedger(shared.ledger, options.memory.memoryBytesMax, MAIN_ROW),
     tally,
     configured: new Configured(options, new UpstreamRoster(UPSTREAM_ROWS), table, tally),
-    counts: new Counts(openCounters(shared.counters, MAIN_ROW, series.size), series),
+    block,
+    counts: new Counts(block, series),
   };
 }

@@ -1,4 +1,4 @@
-import { type Counted, createExporter, type MetricsRegistry } from '../observe/prometheus.ts';
+import { createExporter, type MetricsRegistry } from '../observe/prometheus.ts';
 import type { Assembled } from './assemble.ts';
 import type { Metrics } from './engine.ts';
 
@@ -8,10 +8,7 @@ export class EngineMetrics implements Metrics {
   readonly #registered = new Set<() => void>();
 
   constructor(parts: () => Assembled | undefined) {
-    this.#exporter = createExporter(() => {
-      const now = parts();
-      return now && countedBy(now);
-    });
+    this.#exporter = createExporter(() => parts()?.counted);
   }
 
   get contentType(): string {
@@ -35,8 +32,4 @@ export class EngineMetrics implements Metrics {
     for (const remove of this.#registered) remove();
     this.#registered.clear();
   }
-}
-
-export function countedBy({ series, tally, configured }: Assembled): Counted {
-  return { schedule: series, read: () => tally.read(), upstreams: () => configured.names() };
 }

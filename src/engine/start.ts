@@ -4,7 +4,6 @@ import type { Listening } from '../main/backend/backend.ts';
 import { readiness, status } from '../main/status.ts';
 import { createExporter } from '../observe/prometheus.ts';
 import type { Assembled } from './assemble.ts';
-import { countedBy } from './metrics.ts';
 import type { Started } from './started.ts';
 
 /** `listenings`: whoever brings clients, then and later; they are ended before the threads. */
@@ -29,12 +28,11 @@ export async function start(
 }
 
 function sources(parts: Assembled): AdminSources {
-  const { coordination, server, observer } = parts;
-  const exporter = createExporter(() => countedBy(parts));
+  const { counted, coordination, server, observer } = parts;
+  const exporter = createExporter(() => counted);
   return {
     ready: () => readiness(parts),
-    metrics: () => exporter.text(),
-    metricsType: exporter.contentType,
+    metrics: (accept) => exporter.answer(accept),
     status: () => status(parts),
     events: () => observer.events.list(),
     drain: (name, drained) => coordination.drain(name, drained),

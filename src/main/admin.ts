@@ -11,8 +11,8 @@ import type { Options } from '../options/schema.ts';
 export interface AdminSources {
   /** Not ready: starting, draining, or without any usable upstream; `reason` says which. */
   ready(): { readonly ready: boolean; readonly reason: string };
-  metrics(): Promise<string>;
-  readonly metricsType: string;
+  /** In the format that the scraper's Accept header prefers. */
+  metrics(accept: string | undefined): Promise<{ contentType: string; text: string }>;
   /** Anything JSON: version, uptime, backend, sessions, streams, workers, upstreams. Without secrets. */
   status(): unknown;
   /** The newest changes of state and faults. Without secrets. */
@@ -147,10 +147,10 @@ async function answerTo(
   const page = pages[path];
   if (!page) throw new MillraceError('MILLRACE_PATH_UNKNOWN', {});
   if (request.method !== 'GET' && request.method !== 'HEAD') return wrongMethod('GET, HEAD');
-  return page(sources);
+  return page(sources, request.headers.accept);
 }
 
-type Page = (sources: AdminSources) => Answer | Promise<Answer>;
+type Page = (sources: AdminSources, accept: string | undefined) => Answer | Promise<Answer>;
 
 const pages: Readonly<Record<string, Page>> = Object.assign(
   Object.create(null) as Record<string, Page>,
@@ -167,9 +167,10 @@ const pages: Readonly<Record<string, Page>> = Object.assign(
 );
 
 /** A scraper shows what it got: the reason is worth more to its reader than our own form of errors. */
-async function exportMetrics(sources: AdminSources): Promise<Answer> {
+async function exportMetrics(sources: AdminSources, accept: string | undefined): Promise<Answer> {
   try {
-    return { status: 200, type: sources.metricsType, body: await sources.metrics() };
+    const { contentType, text } = await sources.metrics(accept);
+    return { status: 200, type: contentType, body: text, headers: { vary: 'accept' } };
   } catch (error) {
     sources.fault?.(error, 'admin /metrics');
     const reason = error instanceof Error ? error.message : String(error);

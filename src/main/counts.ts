@@ -2,7 +2,7 @@
 import type { Code } from '../errors.ts';
 import { codes } from '../errors.ts';
 import type { CounterBlock } from '../memory/contract.ts';
-import { latencyBounds, type Schedule } from '../observe/metrics.ts';
+import { latencyBounds, type Schedule, threadNames } from '../observe/metrics.ts';
 import type { DialectName } from '../options/names.ts';
 import { type Stage, stages } from '../stages.ts';
 
@@ -74,6 +74,12 @@ export class Counts {
   error(code: Code): void {
     this.#add('websocket_errors_total');
     this.#add('millrace_errors_total', codes.indexOf(code));
+  }
+
+  /** The loop of main turns so late. */
+  lag(ms: number): void {
+    const at = this.#schedule.index('millrace_loop_lag_seconds', threadNames.indexOf('main'));
+    this.#block.set(at, ms / 1000);
   }
 
   backpressure(): void {

@@ -5,6 +5,7 @@
 import { type Code, MillraceError } from '../errors.ts';
 import { Kind } from '../memory/layout.ts';
 import type { Options } from '../options/schema.ts';
+import { LoopLag } from '../policy/loop-lag.ts';
 import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import { clipReason, close as closeCode } from '../protocol/close.ts';
 import type { Dialect } from '../protocol/dialect.ts';
@@ -25,6 +26,7 @@ import { readable } from './cors.ts';
 import type { Counts } from './counts.ts';
 import type { Crew } from './crew.ts';
 import type { DeliverEvents } from './deliver.ts';
+import { type SessionEnd, sessionEnded, streamLost } from './ends.ts';
 import type { Paths } from './paths.ts';
 import { decidePost } from './posted.ts';
 import type { Request, Requests } from './requests.ts';
@@ -62,6 +64,7 @@ export class Server implements BackendHandlers {
   #draining = false;
   #stopSweep: (() => void) | undefined = undefined;
   #swept = 0;
+  #lag: LoopLag | undefined = undefined;
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
@@ -83,6 +86,7 @@ export class Server implements BackendHandlers {
     const { slowClientTimeoutMs } = this.#options.session;
     const shortest = Math.min(pingIntervalMs, idleTimeoutMs, slowClientTimeoutMs);
     const periodMs = Math.min(SWEEP_TICK_MS_MAX, Math.max(5, shortest / SWEEP_SLICES / 2));
+    this.#lag = new LoopLag(periodMs, this.#parts.clock.now());
     this.#stopSweep = this.#parts.ticker.every(periodMs, () => this.#sweep());
   }
 
@@ -177,7 +181,7 @@ export class Server implements BackendHandlers {
     const session = connection.user as Session | undefined;
     if (!session) return;
     connection.user = undefined;
-    this.#leave(session, 'client', code);
+    this.#leave(session, { by: 'client', closeCode: code });
   }
 
   http(seen: RequestHead, body: Uint8Array): Soon<HttpReply> {
@@ -205,7 +209,7 @@ export class Server implements BackendHandlers {
 
   closeSession(session: Session, code: number, reason: string, why?: Code): void {
     session.connection.close(code, clipReason(reason));
-    this.#leave(session, 'server', code, why);
+    this.#leave(session, { by: 'server', closeCode: code, code: why });
   }
 
   /** The one answer of a session is sent: it ends when all of that is taken, or when its client stops to read. */
@@ -230,17 +234,7 @@ export class Server implements BackendHandlers {
           : dialects[session.admission.dialect].complain(error);
       session.connection.send(frame, false);
     }
-    this.#parts.fact({
-      fact: 'stream-lost',
-      session: session.slot,
-      generation: session.generation,
-      stream: request.number,
-      principal: session.principal,
-      dialect: session.admission.dialect,
-      frames: delivered,
-      durationMs: this.#parts.clock.now() - request.arrivedMs,
-      code: error.code,
-    });
+    this.#parts.fact(streamLost(request, error.code, this.#parts.clock.now()));
     requests.settle(request);
     if (session.once) this.over(session);
   }
@@ -312,7 +306,7 @@ export class Server implements BackendHandlers {
     return { accept: false, reply };
   }
 
-  #leave(session: Session, by: 'client' | 'server', closeCode: number, code?: Code): void {
+  #leave(session: Session, end: SessionEnd): void {
     if (!session.open) return;
     const { sessions, requests, accept, crew, counts, clock } = this.#parts;
     sessions.remove(session);
@@ -321,29 +315,14 @@ export class Server implements BackendHandlers {
     link.control(Kind.sessionClose, session);
     accept.closed(session.address, session.principal);
     counts.sessions(sessions.count);
-    const { admission, slot, generation, bytesIn, bytesOut } = session;
-    this.#parts.fact({
-      fact: 'session-ended',
-      session: slot,
-      generation,
-      principal: admission.principal,
-      ...(admission.keyName !== undefined && { keyName: admission.keyName }),
-      dialect: admission.dialect,
-      address: admission.address,
-      by,
-      closeCode,
-      ...(code && { code }),
-      requests: session.asked,
-      bytesIn,
-      bytesOut,
-      durationMs: clock.now() - session.openedMs,
-    });
+    this.#parts.fact(sessionEnded(session, end, clock.now()));
   }
 
   /** Pings the silent, closes the dead and those who do not read. */
   #sweep(): void {
     const { sessions, clock } = this.#parts;
     const nowMs = clock.now();
+    if (this.#lag) this.#parts.counts.lag(this.#lag.tick(nowMs));
     const size = Math.ceil(sessions.used / SWEEP_SLICES) || 1;
     const from = this.#swept >= sessions.used ? 0 : this.#swept;
     this.#swept = from + size;

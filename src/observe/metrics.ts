@@ -9,17 +9,36 @@ import type { Options } from '../options/schema.ts';
 import { stages } from '../stages.ts';
 
 /** What a label may say: closed lists only, so that the number of series is known at start. */
-export type Dimension = 'stage' | 'dialect' | 'upstream' | 'code' | 'direction' | 'outcome';
+export type Dimension =
+  | 'stage'
+  | 'dialect'
+  | 'upstream'
+  | 'code'
+  | 'direction'
+  | 'outcome'
+  | 'served'
+  | 'token'
+  | 'thread';
 
 export interface Metric {
   readonly kind: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly labels: readonly Dimension[];
   readonly buckets?: readonly number[];
+  /** How the threads' values become one: their sum, or the greatest. */
+  readonly merge?: 'max';
 }
 
 const seconds = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+];
+
+/** The bounds that OpenTelemetry's conventions for generative AI ask for. */
+const operationSeconds = [
+  0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+];
+const tokenCounts = [
+  1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864,
 ];
 
 export const metrics = {
@@ -152,12 +171,69 @@ export const metrics = {
     labels: [],
   },
   millrace_held_bytes: { kind: 'gauge', help: 'Bytes held for clients.', labels: [] },
+  // Looked up at a scrape.
+  millrace_upstream_in_flight: {
+    kind: 'gauge',
+    help: 'Streams running at an upstream.',
+    labels: ['upstream'],
+  },
+  millrace_upstream_capacity: {
+    kind: 'gauge',
+    help: 'Most streams at once at an upstream.',
+    labels: ['upstream'],
+  },
+  millrace_upstream_healthy: {
+    kind: 'gauge',
+    help: '1 unless the last probes of an upstream failed.',
+    labels: ['upstream'],
+  },
+  millrace_upstream_drained: {
+    kind: 'gauge',
+    help: '1 while an operator keeps new streams away from an upstream.',
+    labels: ['upstream'],
+  },
+  millrace_upstream_circuits_open: {
+    kind: 'gauge',
+    help: 'Circuits of an upstream that are not closed.',
+    labels: ['upstream'],
+  },
+  millrace_workers_serving: { kind: 'gauge', help: 'Worker threads that serve.', labels: [] },
+  millrace_loop_lag_seconds: {
+    kind: 'gauge',
+    help: 'How late the loop of a thread turned at worst over its last 15 ticks; of all workers, the latest.',
+    labels: ['thread'],
+    merge: 'max',
+  },
+  // As OpenTelemetry names them: one operation is one attempt at an upstream.
+  gen_ai_client_token_usage: {
+    kind: 'histogram',
+    help: 'Tokens of a stream, as its upstream reported them.',
+    labels: ['served', 'token'],
+    buckets: tokenCounts,
+  },
+  gen_ai_client_operation_duration_seconds: {
+    kind: 'histogram',
+    help: 'Length of an attempt, whatever its outcome.',
+    labels: ['served'],
+    buckets: operationSeconds,
+  },
+  gen_ai_client_operation_time_to_first_chunk_seconds: {
+    kind: 'histogram',
+    help: 'From an attempt to its first delta.',
+    labels: ['served'],
+    buckets: operationSeconds,
+  },
 } as const satisfies Record<string, Metric>;
 
 export type MetricName = keyof typeof metrics;
+export type HistogramName = {
+  [N in MetricName]: (typeof metrics)[N] extends { kind: 'histogram' } ? N : never;
+}[MetricName];
 
 export const directions = ['in', 'out'] as const;
 export const outcomes = ['finished', 'failed', 'cancelled'] as const;
+export const tokenTypes = ['input', 'output'] as const;
+export const threadNames = ['main', 'worker'] as const;
 
 /** The label values in index order. Upstreams are counted by their row; which name a row has now, only main knows. */
 export type Dimensions = Readonly<Record<Dimension, readonly string[]>>;
@@ -170,7 +246,53 @@ export function dimensionsOf(options: Options): Dimensions {
     code: codes,
     direction: directions,
     outcome: outcomes,
+    served: servedModels(options.upstreams),
+    token: tokenTypes,
+    thread: threadNames,
   };
+}
+
+/** Series beyond these say only the provider: a configuration may list thousands of models. */
+const SERVED_MAX = 100;
+const OTHER = '_OTHER';
+
+/** Who answers for which model, `provider model`; a model that no upstream names is `_OTHER` (clients could make up any number). */
+function servedModels(upstreams: Options['upstreams']): string[] {
+  const named = upstreams.flatMap(({ provider, models }) =>
+    models.map((model) => servedName(provider, model)),
+  );
+  const rest = upstreams.map(({ provider }) => servedName(provider, OTHER));
+  rest.push(servedName(OTHER, OTHER));
+  return [...new Set([...[...new Set(named)].slice(0, SERVED_MAX), ...rest])];
+}
+
+function servedName(provider: string, model: string): string {
+  return `${provider} ${model}`;
+}
+
+/** Position of an answer's series in the dimension `served`. */
+export function servedAt({ served }: Dimensions, provider: string, model: string): number {
+  const at = served.indexOf(servedName(provider, model));
+  if (at >= 0) return at;
+  const other = served.indexOf(servedName(provider, OTHER));
+  return other >= 0 ? other : served.length - 1;
+}
+
+/** The labels of one position in a dimension. */
+export function labelsOf(dimension: Dimension, value: string): Readonly<Record<string, string>> {
+  if (dimension === 'token') return { gen_ai_token_type: value };
+  if (dimension !== 'served') return { [dimension]: value };
+  const blank = value.indexOf(' ');
+  return {
+    gen_ai_operation_name: 'chat',
+    gen_ai_provider_name: genAiProvider(value.slice(0, blank)),
+    gen_ai_request_model: value.slice(blank + 1),
+  };
+}
+
+/** The conventions' word for a provider, where they have one. */
+export function genAiProvider(provider: string): string {
+  return provider.startsWith('openai-') ? 'openai' : provider;
 }
 
 /** First index of every metric in a block, and the block's size in numbers. */
@@ -186,13 +308,17 @@ function width(metric: Metric): number {
   return metric.kind === 'histogram' ? (metric.buckets?.length ?? 0) + 2 : 1;
 }
 
+/** Series that a metric has room for. */
+export function seriesCount(metric: Metric, dimensions: Dimensions): number {
+  return metric.labels.reduce((n, label) => n * Math.max(1, dimensions[label].length), 1);
+}
+
 export function schedule(dimensions: Dimensions): Schedule {
   const first = new Map<string, number>();
   let size = 0;
   for (const [name, metric] of Object.entries(metrics) as [MetricName, Metric][]) {
     first.set(name, size);
-    const series = metric.labels.reduce((n, label) => n * Math.max(1, dimensions[label].length), 1);
-    size += series * width(metric);
+    size += seriesCount(metric, dimensions) * width(metric);
   }
   return {
     size,
@@ -209,3 +335,13 @@ export function schedule(dimensions: Dimensions): Schedule {
 }
 
 export const latencyBounds = Float64Array.from(seconds);
+
+const allBounds = new Map(
+  (Object.entries(metrics) as [MetricName, Metric][]).map(
+    ([name, { buckets }]) => [name, Float64Array.from(buckets ?? [])] as const,
+  ),
+);
+
+export function boundsOf(name: HistogramName): Float64Array {
+  return allBounds.get(name) ?? latencyBounds;
+}

@@ -4,9 +4,12 @@ import type { Options } from '../options/schema.ts';
 import type { Clock, Ticker } from '../policy/ports.ts';
 import type { Fact } from '../threads/facts.ts';
 import { EventRing } from './event-ring.ts';
+import type { Exemplars } from './exemplars.ts';
 import { logFact } from './fact-log.ts';
 import { LineBound } from './line-bound.ts';
 import type { Log } from './log.ts';
+import type { Dimensions } from './metrics.ts';
+import { noteStream } from './stream-exemplars.ts';
 
 export interface ObserverParts {
   readonly options: Pick<Options, 'log' | 'observe'>;
@@ -15,6 +18,8 @@ export interface ObserverParts {
   readonly ticker: Ticker;
   /** Also told everything. */
   readonly hear?: (fact: Fact) => void;
+  readonly exemplars: Exemplars;
+  readonly dimensions: Dimensions;
 }
 
 export class Observer {
@@ -35,8 +40,9 @@ export class Observer {
 
   /** Also a method to hand over: it needs no `this`. */
   readonly fact = (fact: Fact): void => {
-    const { log, clock } = this.#parts;
+    const { log, clock, exemplars, dimensions } = this.#parts;
     this.events.fact(fact, clock.wall());
+    if (fact.fact === 'stream-ended') noteStream(exemplars, dimensions, fact);
     logFact(log, fact, this.#options.log.streams, this.#bound);
     this.#parts.hear?.(fact);
   };

@@ -4,7 +4,8 @@
  */
 import { collectDefaultMetrics, type Metric as PromMetric, Registry } from 'prom-client';
 import { MillraceError } from '../errors.ts';
-import { type Metric, type MetricName, metrics, type Schedule } from './metrics.ts';
+import type { Exemplar, Exemplars } from './exemplars.ts';
+import { labelsOf, type Metric, type MetricName, metrics, type Schedule } from './metrics.ts';
 
 /** What there is to tell; undefined until the engine runs. */
 export interface Counted {
@@ -13,6 +14,7 @@ export interface Counted {
   read(): Float64Array;
   /** The upstreams' names by row; '' = no upstream ever had it. Rows of one name are one series. */
   upstreams(): readonly string[];
+  readonly exemplars?: Exemplars;
 }
 
 /** What we need of a Registry of prom-client, of whichever version the application has. */
@@ -22,9 +24,17 @@ export interface MetricsRegistry {
   getSingleMetric(name: string): unknown;
 }
 
+/** A scrape's answer. */
+export interface Exposition {
+  readonly contentType: string;
+  readonly text: string;
+}
+
 export interface Exporter {
   readonly contentType: string;
   text(): Promise<string>;
+  /** In the format that this Accept header prefers: OpenMetrics (with exemplars), or Prometheus text. */
+  answer(accept: string | undefined): Promise<Exposition>;
   /** Adds every metric to a registry of the application; the answer takes them out again. @throws MILLRACE_METRICS_TAKEN */
   register(registry: MetricsRegistry): () => void;
 }
@@ -34,6 +44,7 @@ interface Sample {
   readonly metricName?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
+  readonly exemplar?: Exemplar;
 }
 
 /** With `processMetrics` its own text has the process's metrics too (CPU, memory, event loop), as prom-client names them. */
@@ -42,10 +53,18 @@ export function createExporter(
   processMetrics = false,
 ): Exporter {
   const registry = new Registry();
+  // Its metrics are objects of their own: it renames its counters.
+  const open = new Registry();
+  open.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as typeof open.contentType);
   const moment = new Moment(counted);
   register(registry, moment);
+  register(open, moment);
   if (processMetrics) collectDefaultMetrics({ register: registry });
   return {
+    async answer(accept) {
+      const chosen = prefersOpenMetrics(accept) ? open : registry;
+      return { contentType: chosen.contentType, text: await chosen.metrics() };
+    },
     contentType: registry.contentType,
     text: () => registry.metrics(),
     register: (theirs) => register(theirs, moment),
@@ -67,7 +86,7 @@ class Moment {
     const { schedule } = counted;
     const block = (this.#block ??= this.#read(counted));
     return seriesOf(name, schedule, counted.upstreams()).flatMap(({ labels, firsts }) =>
-      samples(name, metric, labels, block, firsts),
+      samples(name, metric, labels, block, firsts, counted.exemplars),
     );
   }
 
@@ -124,7 +143,9 @@ function seriesOf(name: MetricName, schedule: Schedule, upstreams: readonly stri
     const values = label === 'upstream' ? upstreams : schedule.dimensions[label];
     all = all.flatMap(({ labels, at }) =>
       values.flatMap((value, index) =>
-        value === '' ? [] : [{ labels: { ...labels, [label]: value }, at: [...at, index] }],
+        value === ''
+          ? []
+          : [{ labels: { ...labels, ...labelsOf(label, value) }, at: [...at, index] }],
       ),
     );
   }
@@ -144,6 +165,7 @@ function samples(
   labels: Series['labels'],
   block: Float64Array,
   firsts: readonly number[],
+  exemplars: Exemplars | undefined,
 ): Sample[] {
   const at = (offset: number) => firsts.reduce((sum, first) => sum + block[first + offset], 0);
   if (metric.kind !== 'histogram') return [{ labels, value: at(0) }];
@@ -154,10 +176,28 @@ function samples(
     // Each value is in one bucket of the block; Prometheus wants "at most this bound".
     count += at(index);
     const le = bound === Number.POSITIVE_INFINITY ? '+Inf' : String(bound);
-    found.push({ metricName: `${name}_bucket`, labels: { ...labels, le }, value: count });
+    const exemplar = firsts.map((first) => exemplars?.of(first + index)).find(Boolean);
+    const sample = { metricName: `${name}_bucket`, labels: { ...labels, le }, value: count };
+    found.push(exemplar ? { ...sample, exemplar } : sample);
   }
   const sum = at(bounds.length + 1);
   found.push({ metricName: `${name}_sum`, labels, value: sum });
   found.push({ metricName: `${name}_count`, labels, value: count });
   return found;
+}
+
+/** RFC 9110 section 12.5.1, for the two formats there are. Nothing said, or anything: Prometheus text. */
+function prefersOpenMetrics(accept: string | undefined): boolean {
+  let open = 0;
+  let text = 0;
+  for (const part of (accept ?? '').slice(0, 1_000).split(',')) {
+    const [type, ...parameters] = part.split(';').map((piece) => piece.trim().toLowerCase());
+    const weight = parameters.find((parameter) => parameter.startsWith('q='));
+    const q = weight === undefined ? 1 : Number(weight.slice(2)) || 0;
+    const version = parameters.find((parameter) => parameter.startsWith('version='));
+    const known = version === undefined || version === 'version=1.0.0';
+    if (type === 'application/openmetrics-text' && known) open = Math.max(open, q);
+    else if (type === 'text/plain') text = Math.max(text, q);
+  }
+  return open > 0 && open >= text;
 }

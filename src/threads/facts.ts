@@ -118,6 +118,8 @@ export interface StreamEnded {
 /** One attempt at an upstream. `startMs` counts from the stream's start, the others from the attempt's. */
 export interface AttemptFact {
   readonly upstream: string;
+  /** Its row in the upstream table. */
+  readonly row: number;
   readonly provider: string;
   readonly origin: string;
   /** How it ended: a code when it failed. */

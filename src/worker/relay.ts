@@ -19,6 +19,7 @@ import { createPump, type Pump } from '../memory/signal.ts';
 import { must } from '../must.ts';
 import { dimensionsOf, schedule } from '../observe/metrics.ts';
 import type { Options } from '../options/schema.ts';
+import { LoopLag } from '../policy/loop-lag.ts';
 import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import { RetryBudget } from '../policy/retry.ts';
 import type { Seat } from '../policy/upstream-roster.ts';
@@ -86,6 +87,7 @@ export class Relay {
   readonly #sessions = new Map<number, Session>();
   readonly #pump: Pump;
   readonly #stopBeat: () => void;
+  readonly #lag: LoopLag;
   #draining = false;
   #ended = false;
   #settle: () => void = () => {};
@@ -112,6 +114,7 @@ export class Relay {
     parts.table.claim(parts.worker, parts.generation);
     parts.threads.setState(this.#row, RowState.ready);
     parts.threads.beat(this.#row);
+    this.#lag = new LoopLag(parts.options.threads.heartbeatMs, parts.clock.now());
     this.#stopBeat = parts.ticker.every(parts.options.threads.heartbeatMs, () => this.#beat());
     this.#pump = createPump({
       consumer: parts.up,
@@ -206,6 +209,7 @@ export class Relay {
 
   #beat(): void {
     if (this.#isRetired()) return this.#end();
+    this.#means.tally.lag(this.#lag.tick(this.#parts.clock.now()));
     this.#parts.threads.beat(this.#row);
   }
 

@@ -38,7 +38,7 @@ export class Story {
 
   /** `from`: the stream's start. */
   fact(
-    { options, address }: Upstream,
+    { index, options, address }: Upstream,
     outcome: AttemptFact['outcome'],
     from: number,
     nowMs: number,
@@ -47,6 +47,7 @@ export class Story {
     const after = (ms: number) => (ms < 0 ? -1 : ms - this.startMs);
     return {
       upstream: options.name,
+      row: index,
       provider: options.provider,
       origin: address.origin,
       outcome,

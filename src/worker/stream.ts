@@ -118,8 +118,11 @@ export class Stream implements AttemptEvents {
 
   committed(): void {
     this.#committed = true;
-    this.#firstDeltaMs = this.#means.clock.now() - this.#startMs;
-    this.#place?.firstToken(this.#means.clock.now() - this.#attemptMs);
+    const nowMs = this.#means.clock.now();
+    const afterMs = nowMs - this.#attemptMs;
+    this.#firstDeltaMs = nowMs - this.#startMs;
+    this.#place?.firstToken(afterMs);
+    this.#means.tally.firstChunk(this.#provider, this.#request.model, afterMs);
     this.#deadline.off();
     this.#wait.off();
     this.#endRetry();
@@ -258,8 +261,10 @@ export class Stream implements AttemptEvents {
     if (!this.#place) return;
     this.#place.leave(outcome);
     this.#place = undefined;
-    if (!this.#attempt || this.#tries.length === TRIES_MAX) return;
     const nowMs = this.#means.clock.now();
+    const { model } = this.#request;
+    this.#means.tally.operation(this.#provider, model, nowMs - this.#attemptMs);
+    if (!this.#attempt || this.#tries.length === TRIES_MAX) return;
     const { story, upstream } = this.#attempt;
     this.#tries.push(story.fact(upstream, word, this.#startMs, nowMs, this.#spanId));
   }
@@ -314,7 +319,10 @@ export class Stream implements AttemptEvents {
     const attempt = this.#attempt;
     const usage = attempt?.usage ?? noUsage;
     const deltas = attempt?.deltas ?? 0;
-    if (attempt?.usage) this.#means.tally.tokens(usage.inputTokens, usage.outputTokens);
+    if (attempt?.usage) {
+      const { inputTokens, outputTokens } = usage;
+      this.#means.tally.tokens(this.#provider, turn.model, inputTokens, outputTokens);
+    }
     this.#means.publish({
       fact: 'stream-ended',
       session: address.slot,

@@ -1,7 +1,16 @@
 /** The counters of a worker, by name: indexes are resolved once, counting is an addition. */
 import { type Code, codes } from '../errors.ts';
 import type { CounterBlock } from '../memory/contract.ts';
-import { latencyBounds, type outcomes, type Schedule } from '../observe/metrics.ts';
+import {
+  boundsOf,
+  type HistogramName,
+  latencyBounds,
+  type outcomes,
+  type Schedule,
+  servedAt,
+  threadNames,
+  tokenTypes,
+} from '../observe/metrics.ts';
 import { stages } from '../stages.ts';
 
 export class Tally {
@@ -78,7 +87,26 @@ export class Tally {
     this.#observe(this.#schedule.index('millrace_first_delta_seconds', upstream), ms);
   }
 
-  tokens(input: number, output: number): void {
+  /** One attempt is over. */
+  operation(provider: string, model: string, ms: number): void {
+    this.#histogram('gen_ai_client_operation_duration_seconds', provider, model, ms / 1000);
+  }
+
+  firstChunk(provider: string, model: string, ms: number): void {
+    const name = 'gen_ai_client_operation_time_to_first_chunk_seconds';
+    this.#histogram(name, provider, model, ms / 1000);
+  }
+
+  /** The loop of this thread turns so late. */
+  lag(ms: number): void {
+    const at = this.#schedule.index('millrace_loop_lag_seconds', threadNames.indexOf('worker'));
+    if (!this.#isMuted) this.#block.set(at, ms / 1000);
+  }
+
+  tokens(provider: string, model: string, input: number, output: number): void {
+    const name = 'gen_ai_client_token_usage';
+    this.#histogram(name, provider, model, input, tokenTypes.indexOf('input'));
+    this.#histogram(name, provider, model, output, tokenTypes.indexOf('output'));
     const { direction } = this.#schedule.dimensions;
     const inward = this.#schedule.index('millrace_tokens_total', direction.indexOf('in'));
     const outward = this.#schedule.index('millrace_tokens_total', direction.indexOf('out'));
@@ -119,6 +147,18 @@ export class Tally {
   #stage(name: (typeof stages)[number]['name']): void {
     const at = stages.findIndex((stage) => stage.name === name);
     this.#add(this.#schedule.index('millrace_stage_total', at));
+  }
+
+  #histogram(
+    name: HistogramName,
+    provider: string,
+    model: string,
+    value: number,
+    ...more: number[]
+  ): void {
+    if (this.#isMuted) return;
+    const served = servedAt(this.#schedule.dimensions, provider, model);
+    this.#block.observe(this.#schedule.index(name, served, ...more), boundsOf(name), value);
   }
 
   #observe(index: number, ms: number): void {

@@ -34,8 +34,10 @@ async function setting(
   const faults: string[] = [];
   const admin = await startAdmin(options, {
     ready: () => state,
-    metrics: async () => 'metric 1\n',
-    metricsType: 'text/plain; version=0.0.4; charset=utf-8',
+    metrics: async (accept) => ({
+      contentType: 'text/plain; version=0.0.4; charset=utf-8',
+      text: accept === 'odd/type' ? 'odd\n' : 'metric 1\n',
+    }),
     events: () => ({ total: 1, events: [{ number: 1, event: 'upstream-health' }] }),
     status: () => ({ uptimeS: 1 }),
     drain: async (upstream, drained) => void drains.push([upstream, drained]),
@@ -100,6 +102,11 @@ test('metrics and status come from their sources, with their types', async (t) =
   const metrics = await ask(admin, '/metrics?x=1');
   assert.equal(metrics.body, 'metric 1\n');
   assert.equal(metrics.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
+  assert.equal(metrics.headers['vary'], 'accept');
+  const odd = await ask(admin, '/metrics', { headers: { accept: 'odd/type' } });
+  assert.equal(odd.body, 'odd\n', 'the source hears what the scraper prefers');
+  const events = await ask(admin, '/events.json');
+  assert.equal((JSON.parse(events.body) as { total: number }).total, 1);
   const status = await ask(admin, '/status.json');
   assert.deepEqual(JSON.parse(status.body), { uptimeS: 1 });
 });

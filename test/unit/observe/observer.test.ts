@@ -1,7 +1,9 @@
 /** Where facts go: lines for the log, changes of state for those who come later. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Exemplars } from '../../../src/observe/exemplars.ts';
 import { createLog } from '../../../src/observe/log.ts';
+import { dimensionsOf, schedule } from '../../../src/observe/metrics.ts';
 import { Observer } from '../../../src/observe/observer.ts';
 import { resolveOptions } from '../../../src/options/resolve.ts';
 import type { UserOptions } from '../../../src/options/schema.ts';
@@ -15,8 +17,12 @@ function setting(code: UserOptions = {}) {
   const lines: Line[] = [];
   const log = createLog({ level: 'debug' }, { write: (line) => void lines.push(JSON.parse(line)) });
   const world = new SimulatedWorld();
-  const observer = new Observer({ options, log, clock: world.clock, ticker: world.ticker });
-  return { lines, observer, world };
+  const plan = schedule(dimensionsOf(options));
+  const exemplars = new Exemplars(plan);
+  const { clock, ticker } = world;
+  const { dimensions } = plan;
+  const observer = new Observer({ options, log, clock, ticker, exemplars, dimensions });
+  return { lines, observer, world, plan, exemplars };
 }
 
 const end: StreamEnded = {
@@ -36,6 +42,7 @@ const end: StreamEnded = {
   tries: [
     {
       upstream: 'one',
+      row: 0,
       provider: 'openai-chat',
       origin: 'http://one.test',
       outcome: 'MILLRACE_UPSTREAM_RESET',
@@ -170,4 +177,24 @@ test('a fault has its stack in the log only', () => {
   assert.equal(observer.events.list().events[0]['stack'], undefined);
   observer.fault('just a text', 'message');
   assert.equal(lines.length, 2);
+});
+
+test('a recorded trace is the example of the buckets its stream fell into; an unrecorded one is none', () => {
+  const upstreams = ['one', 'two'].map((name) => ({ name, url: 'http://127.0.0.1:1/v1' }));
+  const { observer, plan, exemplars } = setting({ upstreams });
+  const streams = plan.index('millrace_stream_seconds');
+  // Bounds: 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1
+  observer.fact({ ...end, trace: { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: 0 } });
+  assert.equal(exemplars.of(streams + 7), undefined);
+  const [attempt] = end.tries;
+  observer.fact({ ...end, tries: [{ ...attempt, row: 1, firstMs: 30 }] });
+  assert.deepEqual(exemplars.of(streams + 7), {
+    labelSet: { trace_id: 'b'.repeat(32), span_id: 'c'.repeat(16) },
+    value: 0.099,
+    timestamp: 1_790_000_000.099,
+  });
+  const first = plan.index('millrace_first_delta_seconds', 1);
+  assert.equal(exemplars.of(first + 6)?.value, 0.03);
+  assert.equal(exemplars.of(first + 6)?.labelSet['span_id'], 'a'.repeat(16));
+  assert.equal(exemplars.of(plan.index('millrace_first_delta_seconds', 0) + 6), undefined);
 });

@@ -7,12 +7,15 @@ import {
   openCounters,
   readCounters,
 } from '../../../src/memory/counters.ts';
+import { Exemplars } from '../../../src/observe/exemplars.ts';
 import {
+  boundsOf,
   type Dimensions,
   dimensionsOf,
   latencyBounds,
   metrics,
   schedule,
+  servedAt,
 } from '../../../src/observe/metrics.ts';
 import { createExporter } from '../../../src/observe/prometheus.ts';
 import { resolveOptions } from '../../../src/options/resolve.ts';
@@ -29,9 +32,11 @@ function setting(names: readonly string[] = ['a', 'b']) {
     }
     return sum;
   };
-  const exporter = createExporter(() => ({ schedule: plan, read, upstreams: () => names }));
+  const exemplars = new Exemplars(plan);
+  const upstreams = () => names;
+  const exporter = createExporter(() => ({ schedule: plan, read, exemplars, upstreams }));
   const blocks = [0, 1].map((row) => openCounters(shared, row, plan.size));
-  return { plan, shared, dead, exporter, blocks };
+  return { plan, shared, dead, exporter, blocks, exemplars };
 }
 
 /** `name{labels}` to value, as Prometheus would read it. */
@@ -174,4 +179,108 @@ test('process metrics come only when asked for', async () => {
     true,
   );
   assert.match(await full.text(), /process_resident_memory_bytes \d/);
+});
+
+const OPEN = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
+const PLAIN = 'text/plain; version=0.0.4; charset=utf-8';
+
+test('a scraper that prefers OpenMetrics gets it, everybody else gets Prometheus text', async () => {
+  const { exporter } = setting();
+  for (const [accept, expected] of [
+    [undefined, PLAIN],
+    ['*/*', PLAIN],
+    ['text/html,application/xhtml+xml,*/*;q=0.8', PLAIN],
+    ['text/plain', PLAIN],
+    ['application/openmetrics-text', OPEN],
+    [
+      'application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1',
+      OPEN,
+    ],
+    ['application/openmetrics-text;version=0.0.1,text/plain;q=0.3', PLAIN],
+    ['application/openmetrics-text;q=0.2,text/plain;q=0.9', PLAIN],
+    ['application/openmetrics-text;q=0', PLAIN],
+    ['x,'.repeat(100_000), PLAIN],
+  ] as const) {
+    assert.equal((await exporter.answer(accept)).contentType, expected, accept?.slice(0, 100));
+  }
+});
+
+test('OpenMetrics text names counters without their ending, ends with EOF, and has exemplars; the other text has none', async () => {
+  const { plan, blocks, exporter, exemplars } = setting();
+  const at = plan.index('millrace_first_delta_seconds', 1);
+  blocks[0].observe(at, latencyBounds, 0.03);
+  blocks[0].add(plan.index('websocket_messages_sent_total'), 2);
+  const trace = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16) };
+  exemplars.note('millrace_first_delta_seconds', [1], 0.03, trace, 1_790_000_000_500);
+  const { text } = await exporter.answer(OPEN);
+  assert.ok(text.endsWith('\n# EOF\n'));
+  assert.match(text, /^# TYPE websocket_messages_sent counter$/m);
+  assert.match(text, /^websocket_messages_sent_total 2$/m);
+  const line = `millrace_first_delta_seconds_bucket{upstream="b",le="0.05"} 1 # {trace_id="${trace.traceId}",span_id="${trace.spanId}"} 0.03 1790000000.5`;
+  assert.ok(
+    text.split('\n').includes(line),
+    text.split('\n').find((l) => l.includes(' # {')),
+  );
+  assert.equal(text.split(' # {').length, 2);
+  const plain = await exporter.text();
+  assert.ok(!plain.includes('trace_id'));
+  assert.match(
+    plain,
+    /^# TYPE websocket_messages_sent_total counter$/m,
+    'the one does not rename the other',
+  );
+});
+
+test('generative AI series follow the conventions, with a series for models nobody named', async () => {
+  const upstreams = [
+    { name: 'a', url: 'http://127.0.0.1:1/v1', models: ['demo', 'two words'] },
+    { name: 'b', url: 'http://127.0.0.1:1/v1', models: ['demo'] },
+    { name: 'c', url: 'http://127.0.0.1:1/v1' },
+  ];
+  const dimensions = dimensionsOf(resolveOptions({ code: { upstreams } }).options);
+  const plan = schedule(dimensions);
+  const block = openCounters(allocateCounters(1, plan.size), 0, plan.size);
+  const read = () => Float64Array.from({ length: plan.size }, (_, at) => block.get(at));
+  const count = (model: string, token: number, value: number) => {
+    const at = plan.index(
+      'gen_ai_client_token_usage',
+      servedAt(dimensions, 'openai-chat', model),
+      token,
+    );
+    block.observe(at, boundsOf('gen_ai_client_token_usage'), value);
+  };
+  count('demo', 0, 64);
+  count('two words', 1, 65);
+  count('made up by a client', 1, 1);
+  const samples = parse(
+    await createExporter(() => ({ schedule: plan, read, upstreams: () => [] })).text(),
+  );
+  const labels = (model: string, token: string) =>
+    `gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="${model}",gen_ai_token_type="${token}"`;
+  const bucket = (le: string, of: string) =>
+    samples.get(`gen_ai_client_token_usage_bucket{${of},le="${le}"}`);
+  assert.equal(bucket('16', labels('demo', 'input')), 0);
+  assert.equal(bucket('64', labels('demo', 'input')), 1);
+  assert.equal(bucket('64', labels('two words', 'output')), 0);
+  assert.equal(bucket('256', labels('two words', 'output')), 1);
+  assert.equal(bucket('1', labels('_OTHER', 'output')), 1);
+  assert.equal(dimensions.served.length, 4);
+});
+
+test('thousands of configured models do not become thousands of series', () => {
+  const models = Array.from({ length: 1_000 }, (_, n) => `m${n}`);
+  const upstreams = [{ name: 'a', url: 'http://127.0.0.1:1/v1', models: models.slice(0, 100) }];
+  for (let n = 1; n < 10; n += 1)
+    upstreams.push({
+      name: `u${n}`,
+      url: 'http://127.0.0.1:1/v1',
+      models: models.slice(100 * n, 100 * n + 100),
+    });
+  const dimensions = dimensionsOf(resolveOptions({ code: { upstreams } }).options);
+  assert.equal(dimensions.served.length, 102);
+  assert.equal(dimensions.served[servedAt(dimensions, 'later', 'x')], '_OTHER _OTHER');
+  assert.equal(
+    dimensions.served[servedAt(dimensions, 'openai-chat', 'm999')],
+    'openai-chat _OTHER',
+  );
 });

@@ -54,6 +54,7 @@ describe('a turn', () => {
         tries: [
           {
             upstream: 'one',
+            row: 0,
             provider: 'openai-chat',
             origin: 'http://one.test',
             outcome: 'finished',
