@@ -7,7 +7,10 @@ export {
   type Log,
   type Metrics,
   type MetricsRegistry,
+  type Otel,
+  type OtelApi,
   type Readiness,
+  SpanIds,
   type Status,
 } from './engine/engine.ts';
 export { type Code, codes, MillraceError, type Retry } from './errors.ts';

@@ -38,16 +38,15 @@ import type { Application } from './run.ts';
 export type Assembled = ReturnType<typeof assemble>;
 
 export function assemble(options: Options, workers: number, log: Log, own: Application) {
-  const { paths } = own;
   const dialects = { ...builtIn, ...own.dialects };
   const memory = openMemory(options, workers);
-  const { configured, shared, cells, sessionCells, slab, table, ledger, tally, counts, series } =
-    memory;
+  const { configured, shared, cells, sessionCells, slab, table, ledger, tally, counts } = memory;
   const sessions = new Sessions(sessionCells, options.session.creditBytes, workers);
   const requests = new Requests(ledger, options.memory.retainedBytesMax);
   const world = { clock: systemClock, ticker: systemTicker };
-  const demo = new DemoStatus({ configured, table, series, tally, ...world });
-  const watchers = { serving: () => crew.serving, hear: (each: Fact) => demo.hear(each) };
+  const demo = new DemoStatus({ ...memory, ...world });
+  const hear = (each: Fact) => demo.hear(each);
+  const watchers = { serving: () => crew.serving, hear, otel: own.otel };
   const { observer, counted } = observing(options, log, memory, watchers);
   const { fact } = observer;
   const coordination = new Coordination({
@@ -86,8 +85,8 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     over: (session) => server.over(session),
   });
   const authenticate = createAuthHook(options, crew, systemTicker);
-  const accept = createAccept(options, { paths, ...(authenticate && { authenticate }) });
-  const routes = createRoutes(options, accept, systemClock, (head) => demo.reply(head), paths);
+  const accept = createAccept(options, { paths: own.paths, ...(authenticate && { authenticate }) });
+  const routes = createRoutes(options, accept, systemClock, (head) => demo.reply(head), own.paths);
   const server: Server = new Server({
     options,
     accept,
@@ -102,11 +101,11 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     http: (head) => routes.answer(head),
     fault: (error, where) => observer.fault(error, where),
     fact,
-    paths,
+    paths: own.paths,
   });
   configured.join(observer, admit, sessions, requests, routes, server);
-  const watching = { observer, counted };
-  return { ...memory, ...watching, sessions, requests, coordination, crew, server, deliver };
+  const live = { observer, counted, sessions, requests, coordination, crew, server, deliver };
+  return { ...memory, ...live };
 }
 
 /** Main's views of the shared memory, and what counts in it. */

@@ -10,6 +10,7 @@ import { servedPaths } from '../main/served-paths.ts';
 import type { Readiness, Status } from '../main/status.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import type { MetricsRegistry } from '../observe/prometheus.ts';
+import type { Otel, OtelApi } from '../observe/spans.ts';
 import { changesOf, refuseFixed } from '../options/changes.ts';
 import { resolveOptions } from '../options/resolve.ts';
 import type { Options, UserOptions } from '../options/schema.ts';
@@ -20,6 +21,8 @@ import { type Running, run, type Served } from './run.ts';
 export type { Readiness, Status } from '../main/status.ts';
 export type { Log } from '../observe/log.ts';
 export type { MetricsRegistry } from '../observe/prometheus.ts';
+export { SpanIds } from '../observe/span-ids.ts';
+export type { Otel, OtelApi };
 
 /** What an embedder may bring along. */
 export interface EngineExtras {
@@ -27,6 +30,8 @@ export interface EngineExtras {
   readonly log?: Log;
   /** The application's own uWebSockets.js module. */
   readonly uws?: unknown;
+  /** The application's tracing: finished streams become spans of its `@opentelemetry/api`. */
+  readonly otel?: Otel;
 }
 
 /** Where the engine listens. */
@@ -216,7 +221,10 @@ class OwnEngine implements Engine {
 
   async #start(): Promise<Running> {
     const log = this.#extras.log ?? createLog(this.options.log);
-    this.#now = await run(this.options, log, { paths: this.#paths });
+    this.#now = await run(this.options, log, {
+      paths: this.#paths,
+      ...(this.#extras.otel && { otel: this.#extras.otel }),
+    });
     return this.#now;
   }
 }

@@ -8,6 +8,7 @@ import type { Log } from '../observe/log.ts';
 import type { Schedule } from '../observe/metrics.ts';
 import { Observer } from '../observe/observer.ts';
 import type { Counted } from '../observe/prometheus.ts';
+import { type Otel, Spans } from '../observe/spans.ts';
 import type { Options } from '../options/schema.ts';
 import type { Fact } from '../threads/facts.ts';
 import { systemClock, systemTicker } from '../threads/world.ts';
@@ -27,18 +28,21 @@ export interface Watchers {
   readonly serving: () => number;
   /** Also told everything. */
   readonly hear: (fact: Fact) => void;
+  readonly otel: Otel | undefined;
 }
 
 export function observing(
   options: Options,
   log: Log,
   { series: schedule, table, tally, block, configured }: WatchedMemory,
-  { serving, hear }: Watchers,
+  { serving, hear, otel }: Watchers,
 ): { readonly observer: Observer; readonly counted: Counted } {
   const exemplars = new Exemplars(schedule);
   const { dimensions } = schedule;
   const world = { clock: systemClock, ticker: systemTicker };
-  const observer = new Observer({ options, log, ...world, exemplars, dimensions, hear });
+  const spans = otel && new Spans(otel);
+  const told = { exemplars, dimensions, hear, ...(spans && { spans }) };
+  const observer = new Observer({ options, log, ...world, ...told });
   const read = () => {
     writeGauges({ block, schedule, table, upstreams: configured.names(), serving });
     return tally.read();

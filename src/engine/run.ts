@@ -5,6 +5,7 @@ import type { BackendHandlers, Listening, ListenOptions } from '../main/backend/
 import type { Paths } from '../main/paths.ts';
 import { type Readiness, readiness, type Status, status } from '../main/status.ts';
 import type { Log } from '../observe/log.ts';
+import type { Otel } from '../observe/spans.ts';
 import type { Options } from '../options/schema.ts';
 import type { Dialect } from '../protocol/dialect.ts';
 import { loadDialects } from '../threads/user-protocols.ts';
@@ -19,6 +20,7 @@ export interface Application {
   readonly paths: Paths;
   /** Client protocols of its own: main writes their complaints. */
   readonly dialects?: Readonly<Record<string, Dialect>>;
+  readonly otel?: Otel;
 }
 
 /** Whoever brings clients: a server, an application's server, memory. */

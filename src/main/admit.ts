@@ -12,6 +12,7 @@ import { NONCE_BYTES } from '../protocol/ids.ts';
 import { WORKER_ROW } from '../threads/roster.ts';
 import type { Counts } from './counts.ts';
 import type { Link } from './link.ts';
+import { tellAdmit } from './points.ts';
 import type { Request, Requests } from './requests.ts';
 import type { Session } from './session.ts';
 
@@ -104,6 +105,7 @@ export class Admit {
     request.owner = WORKER_ROW + session.worker;
     request.ownerGeneration = link.generation & 0xffff;
     request.tag = this.#tag(request);
+    tellAdmit(session.slot, request.number, bytes.byteLength, session.worker);
     link.request(request);
   }
 

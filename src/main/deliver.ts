@@ -9,6 +9,7 @@ import { Flag, Kind } from '../memory/layout.ts';
 import { must } from '../must.ts';
 import { close as closeCode } from '../protocol/close.ts';
 import type { Counts } from './counts.ts';
+import { tellSent, tellTaken } from './points.ts';
 import type { Requests } from './requests.ts';
 import type { Session, Sessions } from './session.ts';
 
@@ -121,6 +122,7 @@ export class Deliver {
       this.#next[session.batchTail] = at;
     }
     session.batchTail = at;
+    tellTaken(header, bytes.byteLength);
     if (header.stream !== 0) this.#account(session, header);
   }
 
@@ -155,6 +157,7 @@ export class Deliver {
       if (session.connection.buffered() > 0) this.#full(session);
     }
     session.batchHead = session.batchTail = -1;
+    tellSent(session);
     this.#credit(session);
   }
 

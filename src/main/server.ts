@@ -28,6 +28,7 @@ import type { Crew } from './crew.ts';
 import type { DeliverEvents } from './deliver.ts';
 import { type SessionEnd, sessionEnded, streamLost } from './ends.ts';
 import type { Paths } from './paths.ts';
+import { tellAccept } from './points.ts';
 import { decidePost } from './posted.ts';
 import type { Request, Requests } from './requests.ts';
 import type { Admission, Session, Sessions } from './session.ts';
@@ -117,6 +118,7 @@ export class Server implements BackendHandlers {
     const route = verdict.dialect === 'route' ? { route: head.path } : {};
     const { address } = head;
     const user: Admission = { ...admitted, address, ...route, ...(trace && { trace }) };
+    tellAccept(user.dialect, user.principal, address);
     return { accept: true, user, ...(protocol === undefined ? {} : { protocol }) };
   }
 
@@ -301,6 +303,7 @@ export class Server implements BackendHandlers {
   }
 
   #refuse(head: RequestHead, error: MillraceError, reply: HttpReply): UpgradeVerdict {
+    tellAccept('', '', head.address, error.code);
     this.#parts.counts.refused(error.code);
     this.#parts.fact({ fact: 'handshake-refused', code: error.code, address: head.address });
     return { accept: false, reply };

@@ -21,7 +21,7 @@ export function accessLine(fact: StreamEnded): object {
     response: fact.responseId,
     ...(fact.lane === '' ? {} : { lane: fact.lane }),
     principal: fact.principal,
-    ...(fact.keyName === undefined ? {} : { key: fact.keyName }),
+    ...(fact.keyName === undefined ? {} : { keyName: fact.keyName }),
     dialect: fact.dialect,
     model: fact.model,
     upstream: fact.upstream,

@@ -3,12 +3,14 @@ import { asMillraceError } from '../errors.ts';
 import type { Options } from '../options/schema.ts';
 import type { Clock, Ticker } from '../policy/ports.ts';
 import type { Fact } from '../threads/facts.ts';
+import { tellEnd } from './channels.ts';
 import { EventRing } from './event-ring.ts';
 import type { Exemplars } from './exemplars.ts';
 import { logFact } from './fact-log.ts';
 import { LineBound } from './line-bound.ts';
 import type { Log } from './log.ts';
 import type { Dimensions } from './metrics.ts';
+import type { Spans } from './spans.ts';
 import { noteStream } from './stream-exemplars.ts';
 
 export interface ObserverParts {
@@ -20,6 +22,7 @@ export interface ObserverParts {
   readonly hear?: (fact: Fact) => void;
   readonly exemplars: Exemplars;
   readonly dimensions: Dimensions;
+  readonly spans?: Spans;
 }
 
 export class Observer {
@@ -40,9 +43,11 @@ export class Observer {
 
   /** Also a method to hand over: it needs no `this`. */
   readonly fact = (fact: Fact): void => {
-    const { log, clock, exemplars, dimensions } = this.#parts;
+    const { log, clock, exemplars, dimensions, spans } = this.#parts;
     this.events.fact(fact, clock.wall());
     if (fact.fact === 'stream-ended') noteStream(exemplars, dimensions, fact);
+    tellEnd(fact);
+    if (fact.fact === 'stream-ended' && spans) this.#guarded(() => spans.stream(fact));
     logFact(log, fact, this.#options.log.streams, this.#bound);
     this.#parts.hear?.(fact);
   };
@@ -51,6 +56,15 @@ export class Observer {
   reconfigure(options: Options): void {
     this.#options = options;
     this.#parts.log.reconfigure?.(options.log);
+  }
+
+  /** The application's tracer may throw; the engine goes on. */
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (thrown) {
+      this.fault(thrown, 'otel');
+    }
   }
 
   /** Says what it still owes. */

@@ -16,16 +16,15 @@ import type { Decoder, HeaderReader, Provider, ProviderRequest } from '../protoc
 import type { Exchange, ExchangeHandler } from '../protocol/transport.ts';
 import type { Alarm } from './alarms.ts';
 import { Gate } from './gate.ts';
+import { isPage } from './is-page.ts';
 import type { Means } from './means.ts';
+import { tellRead, tellStep } from './points.ts';
 import type { Upstream } from './route.ts';
 import { Story } from './story.ts';
 import type { Outlet } from './tap.ts';
 
 /** How much of an error response is read. */
 const REFUSAL_BYTES_MAX = 64 * 1024;
-
-/** A login page or a proxy's error page with status 200. */
-const pages = /^\s*(text\/html|text\/xml|application\/xml)/i;
 
 type Phase = 'connect' | 'headers' | 'refusal' | 'first' | 'gap' | 'grace' | 'linger' | 'over';
 
@@ -100,6 +99,7 @@ export class Attempt implements ExchangeHandler {
     tap.onResumed(() => this.#resume());
     encoder.from(upstream.options.name);
     const path = upstream.basePath + request.path;
+    tellStep('connect', tap.address, upstream, 0);
     this.#exchange = means.transport.open(upstream.address, { ...request, path }, this);
   }
 
@@ -133,6 +133,7 @@ export class Attempt implements ExchangeHandler {
     this.#sent = true;
     const nowMs = this.#means.clock.now();
     this.story.sentMs = nowMs;
+    tellStep('sent', this.#tap.address, this.upstream, 0);
     this.#enter('headers', this.#means.options.stream.headersTimeoutMs, nowMs);
   }
 
@@ -141,7 +142,8 @@ export class Attempt implements ExchangeHandler {
     if (this.#phase !== 'headers') return;
     const { clock, options } = this.#means;
     this.story.headMs = clock.now();
-    if (status >= 200 && status < 300 && !pages.test(headers('content-type') ?? '')) {
+    tellStep('head', this.#tap.address, this.upstream, status);
+    if (status >= 200 && status < 300 && !isPage(headers('content-type'))) {
       const { eventBytesMax } = options.stream;
       const onFallback = () => this.#means.tally.fallback();
       this.#guarded(() => {
@@ -180,6 +182,7 @@ export class Attempt implements ExchangeHandler {
 
   /** Hands bytes to the decoder and looks at what became of it. */
   #push(bytes: Uint8Array): void {
+    tellRead(this.#tap.address, this.upstream, bytes.byteLength);
     const before = this.#gate.pieces;
     this.#guarded(() => this.#decoder?.push(bytes));
     const pieces = this.#gate.pieces - before;

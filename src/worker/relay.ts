@@ -36,6 +36,7 @@ import { HookCalls } from './hook-calls.ts';
 import type { Means } from './means.ts';
 import { type Modules, noModules } from './modules.ts';
 import { Outbox } from './outbox.ts';
+import { tellReceived } from './points.ts';
 import { Route } from './route.ts';
 import { Session } from './session.ts';
 import { Tally } from './tally.ts';
@@ -280,6 +281,7 @@ export class Relay {
     const { message, skip } = readMessage(payload, binary, large ? slab : undefined);
     const session = this.#sessions.get(header.slot);
     if (session?.generation !== header.generation) return;
+    tellReceived(header.slot, header.stream, message.bytes.byteLength, this.#parts.worker);
     session.message(message, header.stream, skip);
   }
 

@@ -17,6 +17,7 @@ import type { Alarm } from './alarms.ts';
 import { Attempt, type AttemptEvents, type AttemptFailure } from './attempt.ts';
 import type { Means } from './means.ts';
 import type { Place, PlaceOutcome } from './place.ts';
+import { tellFailed, tellPicked } from './points.ts';
 import { StreamTrace } from './stream-trace.ts';
 import type { Outlet } from './tap.ts';
 
@@ -138,6 +139,7 @@ export class Stream implements AttemptEvents {
     if (!attempt || this.#ended) return;
     const { error } = failure;
     this.#leave(blame(error), error.code);
+    tellFailed(this.#tap.address, this.#upstream, error.code);
     this.#endRetry();
     const { index, options } = attempt.upstream;
     const { tally, route } = this.#means;
@@ -203,6 +205,7 @@ export class Stream implements AttemptEvents {
     const { name, apiKey, provider: providerName } = upstream.options;
     this.#upstream = name;
     this.#provider = providerName;
+    tellPicked(this.#tap.address, name, this.#attempts.made);
     const provider = means.providers[providerName];
     try {
       const facts = apiKey === undefined ? { name, model } : { name, model, apiKey };

@@ -6,6 +6,7 @@ import type { Ledger } from '../memory/contract.ts';
 import { Flag, Kind } from '../memory/layout.ts';
 import type { FrameSink } from '../protocol/dialect.ts';
 import type { Address, Outbox, Written } from './outbox.ts';
+import { tellFrame } from './points.ts';
 
 /** Where the frames of a stream leave: all that its attempts need to know of it. */
 export interface Outlet {
@@ -109,6 +110,7 @@ export class Tap implements FrameSink, Outlet {
     if (sequence < this.#skip) return;
     this.#frames += 1;
     this.#bytes += length;
+    tellFrame(this.address, sequence, length, flags);
     if (this.#holding && (flags & Flag.opener) === 0) this.release();
     this.#put(Kind.frame, flags, sequence, 0, bytes.subarray(0, length));
   }
