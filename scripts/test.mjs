@@ -35,8 +35,8 @@ if (files.length === 0) {
   process.exit(1);
 }
 // Before the tests, because several files need them and run at the same time.
-if (files.some((file) => /real-clients|simulated-sdk/.test(file))) clients();
-if (files.some((file) => file.includes('real-clients-http'))) {
+if (files.some((file) => /real-clients|simulated-sdk|llm-integration/.test(file))) clients();
+if (files.some((file) => /real-clients-http|llm-integration/.test(file))) {
   agents();
   python();
 }

@@ -22,6 +22,8 @@ const RAMP_MS = 400;
 const PLAIN = 'plain (ws + fetch + eventsource-parser + JSON)';
 const TUNED = 'tuned (undici dispatch + indexOf + corked ws)';
 const FLOOR = 'floor (uWebSockets.js + raw socket in a worker)';
+/** The first backend of millrace again, each stream a POST that is answered as Server-Sent Events. */
+const HTTP = 'millrace over HTTP';
 /** Less time than this taken by others before and after a window: latencies may be believed. */
 const QUIET_SHARE = 0.02;
 
@@ -38,8 +40,10 @@ function variantsFor(settings: Settings, upstream: string): Variant[] {
   const ours = millraceVariants(settings, '/v1/responses', {
     upstreams: [{ name: 'bench', url: upstream, maxConnections: 4096 }],
   });
+  const http = ours.slice(0, 1).map((variant) => ({ ...variant, name: HTTP, load: { post: 1 } }));
   return [
     ...ours,
+    ...http,
     { name: PLAIN, peer: 'relay-plain', settings: { upstream } },
     { name: TUNED, peer: 'relay-tuned', settings: { upstream } },
     { name: FLOOR, peer: 'relay-floor', settings: { upstream } },
@@ -54,6 +58,7 @@ function optionsFor(level: Level): Record<string, string | number> {
     type: 'response.create',
     model: `r${rate}n${tokens}`,
     input: 'Tell me how a mill race works.',
+    stream: true,
   };
   return {
     conns: STREAMS,
@@ -127,6 +132,8 @@ function goalsOf(level: Level, name: string, loads: ReadonlyMap<string, Load[]>)
       ...(doubt === undefined ? {} : { doubt }),
     };
   };
+  // Of itself over the WebSocket: both need the same path but for the last hop's framing.
+  if (name === HTTP) return [compare([...loads.keys()][0], 1.2)];
   if (name.includes('(ws)')) return [compare(PLAIN, 0.65)];
   const main = compare(PLAIN, 0.25, true);
   if (level.tokensPerSecond < 1000) return [compare(PLAIN, 0.6), main];

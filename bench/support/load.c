@@ -24,6 +24,8 @@
 static struct {
   const char *mode, *path, *request, *header;
   int port, conns, outstanding, bytes, pid, rampms, core;
+  /** Streams over HTTP: a POST each, answered as chunks of Server-Sent Events. */
+  int post;
   unsigned tokens;
   double rate, warm, seconds, grace;
 } ask = {.path = "/ws", .conns = 100, .outstanding = 1, .bytes = 64, .warm = 0.3, .seconds = 1, .grace = 15, .core = -1};
@@ -36,6 +38,8 @@ struct conn {
   size_t rest_have;
   uint64_t *sent_at;
   int started, ended;
+  /** The head of the HTTP answer is over. */
+  int headed;
 };
 
 static struct conn *conns;
@@ -313,6 +317,44 @@ static size_t take_frames(struct conn *c, const unsigned char *in, size_t have, 
   return at;
 }
 
+/** The events of one chunk: a server writes whole ones. */
+static void take_chunk(struct conn *c, const unsigned char *in, size_t length, uint64_t now) {
+  const unsigned char *end = in + length;
+  while (in < end) {
+    const unsigned char *data = memmem(in, (size_t)(end - in), "data: ", 6);
+    if (!data) return;
+    data += 6;
+    const unsigned char *line = memchr(data, '\n', (size_t)(end - data));
+    if (!line) line = end;
+    frames_all++;
+    take_event(c, data, (size_t)(line - data), now);
+    in = line;
+  }
+}
+
+/** Takes the head and whole chunks from `in`; returns the bytes used. */
+static size_t take_chunks(struct conn *c, const unsigned char *in, size_t have, uint64_t now) {
+  size_t at = 0;
+  if (!c->headed) {
+    const unsigned char *end = memmem(in, have, "\r\n\r\n", 4);
+    if (!end) return 0;
+    if (memcmp(in, "HTTP/1.1 200", 12)) fail("load: refused: %.*s", (int)(have < 400 ? have : 400), in);
+    c->headed = 1;
+    at = (size_t)(end - in) + 2;
+  }
+  for (;;) {
+    size_t from = at;
+    while (from < have && (in[from] == '\r' || in[from] == '\n')) from++;
+    const unsigned char *line = memchr(in + from, '\n', have - from);
+    if (!line) return at;
+    size_t length = strtoul((const char *)in + from, NULL, 16), start = (size_t)(line - in) + 1;
+    if (have - start < length) return at;
+    take_chunk(c, in + start, length, now);
+    at = start + length;
+    if (!length) return have;
+  }
+}
+
 static void readable(struct conn *c) {
   static unsigned char input[INPUT_BYTES * 2];
   size_t have = c->rest_have;
@@ -328,7 +370,7 @@ static void readable(struct conn *c) {
   have += (size_t)n;
   uint64_t now = now_ns();
   int echoes = 0;
-  size_t used = take_frames(c, input, have, now, &echoes);
+  size_t used = ask.post ? take_chunks(c, input, have, now) : take_frames(c, input, have, now, &echoes);
   size_t left = used < have ? have - used : 0;
   if (left) {
     if (left > c->rest_have || !c->rest) c->rest = realloc(c->rest, left < 4096 ? 4096 : left);
@@ -350,6 +392,11 @@ static int dial(void) {
   for (int tries = 0; connect(fd, (struct sockaddr *)&to, sizeof to); tries++) {
     if (tries > 50) fail("load: cannot connect: %s", strerror(errno));
     usleep(20000);
+  }
+  if (ask.post) {
+    no_delay(fd);
+    no_block(fd);
+    return fd;
   }
   char hello[1024];
   int n = snprintf(hello, sizeof hello,
@@ -390,7 +437,7 @@ static void open_all(void) {
     int to = from + together < ask.conns ? from + together : ask.conns;
     for (int i = from; i < to; i++) conns[i].fd = dial();
     for (int i = from; i < to; i++) {
-      upgraded(conns[i].fd);
+      if (!ask.post) upgraded(conns[i].fd);
       if (ask.mode[0] == 'e') conns[i].sent_at = calloc(sent_mask + 1, sizeof(uint64_t));
       struct epoll_event e = {.events = EPOLLIN, .data.ptr = &conns[i]};
       epoll_ctl(poller, EPOLL_CTL_ADD, conns[i].fd, &e);
@@ -469,7 +516,14 @@ static void send_requests(uint64_t now) {
 static void run_stream(void) {
   size_t start;
   if (!ask.request) fail("load: stream needs request=");
-  request_frame = masked((const unsigned char *)ask.request, strlen(ask.request), &request_bytes, &start);
+  if (ask.post) {
+    size_t room = strlen(ask.request) + strlen(ask.path) + 200;
+    request_frame = malloc(room);
+    request_bytes = (size_t)snprintf((char *)request_frame, room,
+                                     "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
+                                     "Content-Length: %zu\r\n\r\n%s",
+                                     ask.path, ask.port, strlen(ask.request), ask.request);
+  } else request_frame = masked((const unsigned char *)ask.request, strlen(ask.request), &request_bytes, &start);
   ramp_from = now_ns();
   run_window(ramp_from + (uint64_t)ask.rampms * 1000000ull, send_requests, ramp_due);
   uint64_t deadline = now_ns() + (uint64_t)(ask.grace * 1e9);
@@ -545,6 +599,7 @@ static void parse(int argc, char **argv) {
     else if (!strcmp(key, "conns")) ask.conns = atoi(value);
     else if (!strcmp(key, "outstanding")) ask.outstanding = atoi(value);
     else if (!strcmp(key, "bytes")) ask.bytes = atoi(value);
+    else if (!strcmp(key, "post")) ask.post = atoi(value);
     else if (!strcmp(key, "pid")) ask.pid = atoi(value);
     else if (!strcmp(key, "rampms")) ask.rampms = atoi(value);
     else if (!strcmp(key, "tokens")) ask.tokens = (unsigned)atoi(value);

@@ -9,6 +9,8 @@ export interface Variant {
   readonly settings: object;
   /** Where the load knocks. */
   readonly path?: string;
+  /** What the load generator does differently for it. */
+  readonly load?: Readonly<Record<string, string | number>>;
 }
 
 export async function startAll(variants: readonly Variant[], pin: boolean): Promise<Server[]> {
@@ -41,8 +43,9 @@ export function measureAll(
   series: Series,
 ): Promise<Map<string, Load[]>> {
   return interleave(servers, series.rounds, async (server, round) => {
-    const path = variants.find((variant) => variant.name === server.name)?.path ?? '/ws';
-    const load = await runLoad(series.mode, server, { path, ...series.options }, series.pin);
+    const variant = variants.find(({ name }) => name === server.name);
+    const options = { path: variant?.path ?? '/ws', ...series.options, ...variant?.load };
+    const load = await runLoad(series.mode, server, options, series.pin);
     series.progress(`round ${round + 1} ${server.name}: ${series.describe(load)}`);
     await series.after?.(load);
     return load;

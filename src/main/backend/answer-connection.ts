@@ -129,6 +129,12 @@ export class AnswerConnection implements Connection {
     return !this.#blocked;
   }
 
+  /** Tries again, though the peer took nothing: some backends need to see that. */
+  nudge(): void {
+    this.#blocked = false;
+    this.#feed();
+  }
+
   /** The client left. */
   gone(): void {
     this.#open = false;

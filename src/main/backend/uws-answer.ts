@@ -35,6 +35,7 @@ export class UwsArrival {
     const connection = new AnswerConnection(outlet, verdict, this.#handlers);
     this.#connection = connection;
     exchange.onGone = () => connection.gone();
+    outlet.nudge = () => connection.nudge();
     exchange.res.onWritable(() => {
       outlet.flush();
       return connection.drained();
@@ -58,6 +59,9 @@ export class UwsArrival {
   }
 }
 
+const NOTHING = new Uint8Array(0);
+const PATIENCE_MS = 3_000;
+
 /**
  * The core keeps what the kernel does not take, and writes it when it writes again: an empty cork makes it do so. Pieces stay below its cork buffer of 16 KiB, head
  * and chunk framing included, and each has a cork of its own: cores before 20.77 lose a larger one.
@@ -66,6 +70,10 @@ class UwsOutlet implements Outlet {
   readonly pieceBytes = 14 * 1024;
   readonly #exchange: Exchange;
   #waiting = 0;
+  /** Writes on, until a piece waits again. */
+  nudge: () => void = () => {};
+  /** While the peer does not read. */
+  #patience: NodeJS.Timeout | undefined;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -101,19 +109,21 @@ class UwsOutlet implements Outlet {
 
   /** The socket is writable: lets the core write what it kept. */
   flush(): void {
-    this.#waiting = 0;
+    this.#took(NOTHING, true);
     if (!this.#exchange.gone) this.#exchange.res.cork(() => {});
   }
 
   /** Told to close by flag, the core would write a header into the body: the one in the head must do. */
   end(): void {
     const { res, gone } = this.#exchange;
+    clearInterval(this.#patience);
     if (gone) return;
     this.#exchange.gone = true;
     res.cork(() => res.end());
   }
 
   cut(): void {
+    clearInterval(this.#patience);
     if (this.#exchange.gone) return;
     this.#exchange.gone = true;
     this.#exchange.onGone = () => {};
@@ -122,6 +132,17 @@ class UwsOutlet implements Outlet {
 
   #took(piece: Uint8Array, taken: boolean): boolean {
     this.#waiting = taken ? 0 : piece.length;
+    if (!taken) this.#patience ??= setInterval(() => this.#bear(), PATIENCE_MS);
+    else if (this.#patience) {
+      clearInterval(this.#patience);
+      this.#patience = undefined;
+    }
     return taken;
+  }
+
+  /** The core drops a peer 10 s after a write that it could not take; another such write starts that anew. How long is too long, the session decides. */
+  #bear(): void {
+    if (this.#exchange.gone) clearInterval(this.#patience);
+    else this.nudge();
   }
 }
