@@ -157,6 +157,11 @@ export function protocolParts(table) {
   const list = (/** @type {readonly string[]} */ names) => names.map(code).join(', ');
   return [
     'What clients say and see on each path. Frames are text messages with one JSON object each.',
+    '## Keys and tickets',
+    'Where keys are asked for, a client shows one at the upgrade and with every plain request: `Authorization: Bearer KEY`, or from a browser the subprotocol ' +
+      '`openai-insecure-api-key.KEY`. `POST /v1/tickets` (`tickets.path`) with a key answers a ticket, which opens one connection within its time as `?ticket=TICKET`:',
+    `\`\`\`\n→ POST /v1/tickets  Authorization: Bearer KEY\n← ${JSON.stringify({ ticket: 'mt_…', expires_at: 1_790_000_030 })}\n\`\`\``,
+    'A refusal is an HTTP answer with an error object; its status and codes are in [ERRORS.md](ERRORS.md). A key that goes while a connection is open ends it with 1008.',
     '## `/v1/responses`',
     "OpenAI's Responses API in its WebSocket mode: the official SDKs speak it as it is. A lane (`stream_id`) runs one response at a time, in order; " +
       'lanes run beside each other, and every event of a named lane says its `stream_id`. `previous_response_id` continues a response of the same connection: ' +

@@ -57,6 +57,11 @@ export const failures = {
     status: 500,
     text: 'the server backend {backend} cannot be loaded: {reason}',
   },
+  MILLRACE_TLS_INVALID: {
+    retry: 'never',
+    status: 500,
+    text: 'cannot speak TLS: {reason}',
+  },
   MILLRACE_START_FAILED: {
     retry: 'later',
     status: 500,

@@ -1,7 +1,11 @@
 import type { Listening } from '../main/backend/backend.ts';
 
 /** Where somebody listens, as a URL too. */
-export function addressOf({ host, port }: Listening): { url: string; host: string; port: number } {
+export function addressOf({ host, port, secure = false }: Listening): {
+  url: string;
+  host: string;
+  port: number;
+} {
   const name = host.includes(':') ? `[${host}]` : host;
-  return { url: `ws://${name}:${port}`, host, port };
+  return { url: `${secure ? 'wss' : 'ws'}://${name}:${port}`, host, port };
 }

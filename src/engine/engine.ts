@@ -4,7 +4,7 @@
  */
 import { MillraceError } from '../errors.ts';
 import type { Listening } from '../main/backend/backend.ts';
-import { chooseBackend } from '../main/backend/choose.ts';
+import { beyondUws, chooseBackend } from '../main/backend/choose.ts';
 import type { Paths } from '../main/paths.ts';
 import { servedPaths } from '../main/served-paths.ts';
 import type { Readiness, Status } from '../main/status.ts';
@@ -151,6 +151,7 @@ class OwnEngine implements Engine {
       const { backend, why } = await chooseBackend({
         want: this.options.server.backend,
         injected: this.#extras.uws,
+        beyond: beyondUws(this.options.server),
       });
       const running = await this.#run();
       const { admin } = running;

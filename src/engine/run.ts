@@ -2,14 +2,18 @@
 import { MillraceError } from '../errors.ts';
 import type { Admin } from '../main/admin.ts';
 import type { BackendHandlers, Listening, ListenOptions } from '../main/backend/backend.ts';
+import type { TlsMaterial } from '../main/backend/tls-material.ts';
+import { trustedPeers } from '../main/backend/trusted-peers.ts';
 import type { Paths } from '../main/paths.ts';
 import { type Readiness, readiness, type Status, status } from '../main/status.ts';
+import { TlsKeeper } from '../main/tls-keeper.ts';
 import type { Log } from '../observe/log.ts';
 import type { Otel } from '../observe/spans.ts';
 import type { Options } from '../options/schema.ts';
 import type { Dialect } from '../protocol/dialect.ts';
 import { loadDialects } from '../threads/user-protocols.ts';
 import { workerCount } from '../threads/worker-count.ts';
+import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
 import { type Assembled, assemble } from './assemble.ts';
 import { startDemo } from './demo.ts';
 import { start } from './start.ts';
@@ -75,18 +79,33 @@ function running(
   started: Started,
   listenings: Set<Listening>,
 ): Running {
-  const { server } = parts;
+  const { server, configured } = parts;
+  const keeper = tlsKeeper(configured.now.options, told.log);
+  started.then(() => keeper.stop());
+  let trusts = trustedPeers(configured.now.options.server.trustedProxies);
+  configured.join({
+    reconfigure(options) {
+      trusts = trustedPeers(options.server.trustedProxies);
+      void keeper.reconfigure(options);
+    },
+  });
   let stopped = false;
   return {
     parts,
     ...told,
     async serve(backend) {
-      const listening = await backend.listen(listenOptions(parts.configured.now.options), server);
+      const proxies = (address: string) => trusts(address);
+      const tls = await keeper.load();
+      const listening = await backend.listen(
+        listenOptions(configured.now.options, proxies, tls),
+        server,
+      );
       if (stopped) {
         await listening.close();
         throw new MillraceError('MILLRACE_CLOSED', {});
       }
       listenings.add(listening);
+      keeper.keep(listening);
       return listening;
     },
     begin: () => server.start(),
@@ -99,7 +118,33 @@ function running(
   };
 }
 
-function listenOptions({ server, memory }: Options): ListenOptions {
-  const { host, port, messageBytesMax, reusePort } = server;
-  return { host, port, messageBytesMax, bodyBytesMax: memory.largeBodyBytes, reusePort };
+function listenOptions(
+  { server, memory }: Options,
+  trusts: (address: string) => boolean,
+  tls: TlsMaterial | undefined,
+): ListenOptions {
+  const { host, port, messageBytesMax, reusePort, proxyProtocol } = server;
+  return {
+    host,
+    port,
+    messageBytesMax,
+    bodyBytesMax: memory.largeBodyBytes,
+    reusePort,
+    ...(tls && { tls }),
+    ...(proxyProtocol !== 'off' && { proxy: { required: proxyProtocol === 'required', trusts } }),
+  };
+}
+
+function tlsKeeper({ server }: Options, log: Log): TlsKeeper {
+  return new TlsKeeper({
+    tls: server.tls,
+    clock: systemClock,
+    random: systemRandom,
+    ticker: systemTicker,
+    renewed: (certFile) =>
+      log.info({ event: 'tls-renewed', certFile }, `the certificate in ${certFile} is in force`),
+    warn: (text) => log.warn({ event: 'tls-warning' }, text),
+    failed: ({ code, message }) =>
+      log.error({ event: 'tls-failed', code }, `${message}; the former certificates stay`),
+  });
 }

@@ -14,6 +14,9 @@ const table: Readonly<Record<string, Effect>> = {
   'server.reusePort': 'restart',
   'server.allowedHosts': 'now',
   'server.allowedOrigins': 'now',
+  'server.tls': 'now',
+  'server.tls.caFile': 'restart',
+  'server.proxyProtocol': 'restart',
   'server.trustedProxies': 'now',
   'server.forwardedHeader': 'now',
   'server.messageBytesMax': 'restart',
@@ -63,7 +66,10 @@ const table: Readonly<Record<string, Effect>> = {
 
 /** Undefined: nobody has said it yet. */
 export function effectOf(path: string): Effect | undefined {
-  if (path in table) return table[path];
-  const [group] = path.split(/\.|\[/);
-  return table[group];
+  for (let at = path; ; ) {
+    if (at in table) return table[at];
+    const above = at.replace(/(\.[^.]*|\[\])$/, '');
+    if (above === at) return undefined;
+    at = above;
+  }
 }

@@ -1,5 +1,6 @@
 /** A client that says what no well-behaved client would: bytes, requests and frames on a plain socket. */
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { until } from './until.ts';
 
 export interface Frame {
@@ -75,6 +76,9 @@ export function handshake(
   return [start, ...lines, '', ''].join('\r\n');
 }
 
+/** Ports of 127.0.0.1 that speak TLS: raw clients do so there. */
+export const securePorts = new Set<number>();
+
 /** Everything that came is kept: `text` for HTTP, `frames` for what follows the handshake's answer. */
 export class RawClient {
   readonly socket: Socket;
@@ -83,8 +87,10 @@ export class RawClient {
   /** Both sides are closed. */
   closed = false;
   #chunks: Buffer[] = [];
+  readonly #tcp: Socket;
 
-  private constructor(socket: Socket) {
+  private constructor(tcp: Socket, socket = tcp) {
+    this.#tcp = tcp;
     this.socket = socket;
     socket.setNoDelay(true);
     socket.on('data', (chunk) => this.#chunks.push(chunk));
@@ -99,8 +105,20 @@ export class RawClient {
   }
 
   static async connect(port: number, allowHalfOpen = false): Promise<RawClient> {
-    const client = new RawClient(connect({ port, host: '127.0.0.1', allowHalfOpen }));
-    await until(() => !client.socket.connecting, 'the connection');
+    const tcp = connect({ port, host: '127.0.0.1', allowHalfOpen });
+    if (!securePorts.has(port)) {
+      const client = new RawClient(tcp);
+      await until(() => !tcp.connecting, 'the connection');
+      return client;
+    }
+    const secure = connectTls({ socket: tcp, rejectUnauthorized: false });
+    const client = new RawClient(tcp, secure);
+    let ready = false;
+    secure.once('secureConnect', () => {
+      ready = true;
+    });
+    // Both ends of hundreds of handshakes may be this one thread's work.
+    await until(() => ready || client.closed, 'the secure connection', 20_000);
     return client;
   }
 
@@ -151,7 +169,12 @@ export class RawClient {
 
   /** Drops the connection with a reset. */
   reset(): void {
-    this.socket.resetAndDestroy();
+    // Over TLS the socket below is closed by the one above, once.
+    if (this.#tcp !== this.socket && this.ended) {
+      this.socket.destroy();
+      return;
+    }
+    this.#tcp.resetAndDestroy();
   }
 }
 

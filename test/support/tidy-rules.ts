@@ -41,7 +41,7 @@ const typesOnly: Readonly<Record<string, readonly string[]>> = {
 const doors: Readonly<Record<string, readonly string[]>> = {
   undici: ['worker/connect/'],
   'node:net': ['worker/connect/', 'main/backend/', 'options/groups/server'],
-  'node:tls': ['worker/connect/'],
+  'node:tls': ['worker/connect/', 'main/backend/'],
   ws: ['main/backend/ws', 'worker/connect/websocket'],
   'uWebSockets.js': ['main/backend/uws'],
   'prom-client': ['observe/prometheus'],
@@ -55,7 +55,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   'node:zlib': ['codec/', 'worker/connect/'],
   'zstd-napi': ['codec/'],
   'node:http': ['main/backend/', 'main/admin', 'coordinator/probe', 'simulate/'],
-  'node:https': ['coordinator/probe'],
+  'node:https': ['main/backend/', 'coordinator/probe'],
 };
 /** Parts of Node that may be used anywhere but in the pure folders. */
 const free = [

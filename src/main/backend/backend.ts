@@ -1,6 +1,7 @@
 /**
  * A WebSocket server, as the engine needs it: two implementations (uws.ts, ws.ts), one behaviour, one contract suite.
  */
+import type { TlsMaterial } from './tls-material.ts';
 
 /** Facts of an upgrade or plain request, copied: valid for ever. Header names are lower case. */
 export interface RequestHead {
@@ -43,7 +44,7 @@ export type StreamVerdict =
     }
   | { readonly accept: false; readonly reply: HttpReply };
 
-/** What became of a send. There is no "dropped": a backend that would drop is a bug and throws. */
+/** What became of a send. There is no "dropped": a backend that would drop is a bug and throws. Over TLS the ws backend says 'buffered' until the turn is over. */
 export type SendStatus = 'sent' | 'buffered' | 'closed';
 
 /** One client's socket, or one answer on it (see StreamVerdict). After close every method is a no-op ('closed', 0): a stale handle is harmless. */
@@ -77,7 +78,7 @@ export interface BackendHandlers {
   open(connection: Connection): void;
   /** `bytes` are borrowed until return. A text message is valid UTF-8. */
   message(connection: Connection, bytes: Uint8Array, binary: boolean): void;
-  /** Back-pressure fell: `buffered()` is smaller than before. */
+  /** Back-pressure fell: `buffered()` is smaller than before. The core of uWebSockets.js tells over TLS only when all of it is gone. */
   drain(connection: Connection): void;
   /** Any sign of life other than a message: ping or pong. */
   alive(connection: Connection): void;
@@ -101,6 +102,17 @@ export interface ListenOptions {
   readonly bodyBytesMax: number;
   /** Share the port with other processes on purpose. Otherwise taken = MILLRACE_PORT_TAKEN. */
   readonly reusePort: boolean;
+  /** Absent: in the clear. */
+  readonly tls?: TlsMaterial;
+  /** Absent: no connection begins with a PROXY header. */
+  readonly proxy?: ProxyPeers;
+}
+
+/** Who may begin a connection with a PROXY header. */
+export interface ProxyPeers {
+  /** Every connection must begin with one. */
+  readonly required: boolean;
+  trusts(address: string): boolean;
 }
 
 export interface Backend {
@@ -113,6 +125,10 @@ export interface Backend {
 export interface Listening {
   readonly host: string;
   readonly port: number;
+  /** It speaks TLS. */
+  readonly secure?: boolean;
+  /** Handshakes that begin from here on see these certificates; open connections stay. Only where it listens with TLS. */
+  renew?(tls: TlsMaterial): Promise<void>;
   /** No new connections; open ones stay. Idempotent. */
   unlisten(): void;
   /** Drops what is still open and frees the port. */

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { MillraceError } from '../../errors.ts';
+import type { Options } from '../../options/schema.ts';
 import type { Backend } from './backend.ts';
 import { createUwsBackend } from './uws.ts';
 import { asUwsModule, type LoadedUws, loadNative } from './uws-module.ts';
@@ -20,7 +21,10 @@ export interface Choice {
 export async function chooseBackend(options: {
   readonly want: 'auto' | 'uws' | 'ws';
   readonly injected?: unknown;
+  /** What uWebSockets.js cannot do and is asked for: `ws` runs then, where nothing else is insisted on. */
+  readonly beyond?: string | undefined;
 }): Promise<Choice> {
+  if (options.beyond !== undefined) return withoutUws(options.want, options.beyond);
   if (options.want === 'ws') return { backend: createWsBackend(), why: 'ws, as configured' };
   const refusals: string[] = [];
   for (const [where, load] of candidates(options.injected)) {
@@ -42,6 +46,23 @@ export async function chooseBackend(options: {
     throw new MillraceError('MILLRACE_BACKEND_UNAVAILABLE', { backend: 'uWebSockets.js', reason });
   const backend = createWsBackend();
   return { backend, why: `ws ${backend.version}, because uWebSockets.js did not load (${reason})` };
+}
+
+function withoutUws(want: 'auto' | 'uws' | 'ws', beyond: string): Choice {
+  if (want === 'uws') {
+    const reason = `it cannot do ${beyond}`;
+    throw new MillraceError('MILLRACE_BACKEND_UNAVAILABLE', { backend: 'uWebSockets.js', reason });
+  }
+  const backend = createWsBackend();
+  return { backend, why: `ws ${backend.version}, because of ${beyond}` };
+}
+
+/** What of these options uWebSockets.js cannot do. Of the PROXY protocol it knows one form, so it takes part only where it is insisted on. */
+export function beyondUws({ tls, proxyProtocol, backend }: Options['server']): string | undefined {
+  if (tls.caFile !== undefined) return 'server.tls.caFile';
+  if (proxyProtocol === 'off') return undefined;
+  if (tls.certFile !== undefined) return 'server.proxyProtocol in front of server.tls';
+  return backend === 'uws' ? undefined : 'server.proxyProtocol';
 }
 
 type Candidate = readonly [where: string, load: () => LoadedUws];

@@ -4,3 +4,5 @@
 export const CLOSE_WAIT_MS = 4_000;
 /** Pongs that may wait behind unread bytes; the next ping ends the session. */
 export const PONGS_WAITING_MAX = 1_000;
+/** How long after that many came the ws backend looks whether they still wait. */
+export const PONGS_WAIT_MS = 50;

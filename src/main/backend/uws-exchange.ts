@@ -7,11 +7,12 @@ export class Exchange {
   done = false;
   gone = false;
   /** The connection ends with this answer. */
-  last = false;
+  last: boolean;
   onGone: () => void = () => {};
 
-  constructor(res: UwsResponse) {
+  constructor(res: UwsResponse, last: boolean) {
     this.res = res;
+    this.last = last;
     res.onAborted(() => {
       this.done = true;
       this.gone = true;

@@ -6,6 +6,7 @@ import type {
   BackendHandlers,
   HttpReply,
   ListenOptions,
+  ProxyPeers,
   RequestHead,
   StreamVerdict,
   UpgradeVerdict,
@@ -26,7 +27,7 @@ interface UwsRequests {
  * runs without, and the core prints a warning each time. Handlers that answer at once never come there.
  */
 export function uwsRequests(
-  { bodyBytesMax, messageBytesMax }: ListenOptions,
+  { bodyBytesMax, messageBytesMax, proxy }: ListenOptions,
   corksLate: boolean,
   handlers: BackendHandlers,
 ): UwsRequests {
@@ -36,9 +37,9 @@ export function uwsRequests(
   };
 
   function upgrade(res: UwsResponse, req: UwsRequest, context: object): void {
-    const exchange = new Exchange(res);
+    const exchange = new Exchange(res, proxy !== undefined);
     try {
-      const { head, kind } = inspect(res, req);
+      const { head, kind } = inspect(res, req, proxy);
       if (kind === 'http') return plain(exchange, head);
       if (kind !== 'upgrade') return answer(exchange, refusal(kind), false);
       const settle = (verdict: UpgradeVerdict, late: boolean) =>
@@ -56,9 +57,9 @@ export function uwsRequests(
   }
 
   function http(res: UwsResponse, req: UwsRequest): void {
-    const exchange = new Exchange(res);
+    const exchange = new Exchange(res, proxy !== undefined);
     try {
-      const { head, kind } = inspect(res, req);
+      const { head, kind } = inspect(res, req, proxy);
       if (kind === 'http') plain(exchange, head);
       // A handshake the core itself did not take for one has a key of another length.
       else answer(exchange, refusal(kind === 'upgrade' ? badKey : kind), head.method === 'HEAD');
@@ -74,7 +75,7 @@ export function uwsRequests(
     if (Number(head.header('content-length') ?? 0) > bodyBytesMax)
       return answer(exchange, tooLarge(bodyBytesMax), bodiless);
     // The core is lenient about where chunks end: what follows them is not taken for another request.
-    exchange.last = head.header('transfer-encoding') !== undefined;
+    exchange.last ||= head.header('transfer-encoding') !== undefined;
     const body = new RequestBody(bodyBytesMax);
     exchange.res.onData((chunk, last) => {
       if (exchange.done) return;
@@ -109,7 +110,7 @@ function streamed(
   handlers: BackendHandlers,
   failed: (exchange: Exchange, error: unknown, where: string) => void,
 ): void {
-  exchange.last = head.header('transfer-encoding') !== undefined;
+  exchange.last ||= head.header('transfer-encoding') !== undefined;
   const arrival = new UwsArrival(exchange, head, bytesMax, handlers);
   exchange.res.onData((chunk, last) => arrival.data(new Uint8Array(chunk), last));
   const settle = (settled: StreamVerdict) => {
@@ -131,9 +132,15 @@ function tooLarge(max: number): HttpReply {
   return refusal(new MillraceError('MILLRACE_MESSAGE_TOO_LARGE', { max }));
 }
 
-function inspect(res: UwsResponse, req: UwsRequest): { head: RequestHead; kind: RequestKind } {
+function inspect(
+  res: UwsResponse,
+  req: UwsRequest,
+  proxy: ProxyPeers | undefined,
+): { head: RequestHead; kind: RequestKind } {
   const headers = new HeaderList();
   req.forEach((name, value) => headers.add(name, value));
+  const peer = textOf(res.getRemoteAddressAsText());
+  const proxied = textOf(res.getProxiedRemoteAddressAsText());
   const head: RequestHead = {
     method: req.getMethod().toUpperCase(),
     path: req.getUrl(),
@@ -141,9 +148,28 @@ function inspect(res: UwsResponse, req: UwsRequest): { head: RequestHead; kind: 
     header: (name) => headers.get(name),
     headers: () => headers.all(),
     hosts: headers.hosts,
-    address: addressText(Buffer.from(res.getRemoteAddressAsText()).toString('latin1')),
+    address: proxied === '' ? peer : proxied,
   };
-  return { head, kind: requestKind(head, headers) };
+  const kind = misplaced(peer, proxied, proxy) ?? requestKind(head, headers);
+  return { head, kind };
+}
+
+function textOf(address: ArrayBuffer): string {
+  return addressText(Buffer.from(address).toString('latin1'));
+}
+
+/**
+ * The core takes a PROXY header from anybody, in front of every request. One from a stranger is the garbage it looks like; one of a client behind
+ * a proxy of ours never comes to pass, because each connection ends with its first answer (`Exchange.last`).
+ */
+function misplaced(
+  peer: string,
+  proxied: string,
+  proxy: ProxyPeers | undefined,
+): MillraceError | undefined {
+  if (proxied === '' ? !proxy?.required : proxy?.trusts(peer)) return undefined;
+  const reason = proxied === '' ? 'a PROXY header is required' : 'it begins with a PROXY header';
+  return new MillraceError('MILLRACE_HANDSHAKE_INVALID', { reason });
 }
 
 function accept(

@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path';
 
 export interface UwsModule {
   App(): UwsApp;
+  /** Throws without a reason when it does not like what is in the files. */
+  SSLApp(options: UwsTlsOptions): UwsApp;
   us_listen_socket_close(socket: object): void;
   us_socket_local_port(socket: object): number;
   readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
@@ -21,8 +23,18 @@ export interface UwsApp {
     done: (socket: object | false) => void,
   ): UwsApp;
   close(): void;
+  /** A certificate for clients that ask for this name, which may begin with a star; its routes are put on it after `domain`. */
+  addServerName(name: string, options: UwsTlsOptions): UwsApp;
+  domain(name: string): UwsApp;
   /** Since core 20.49 or so; its absence marks the cores that lose payloads (uws.ts). */
   filter?: unknown;
+}
+
+export interface UwsTlsOptions {
+  readonly cert_file_name: string;
+  readonly key_file_name: string;
+  readonly passphrase?: string;
+  readonly ssl_ciphers?: string;
 }
 
 export interface UwsBehavior {
@@ -85,6 +97,9 @@ export interface UwsResponse {
   cork(write: () => void): void;
   close(): void;
   getRemoteAddressAsText(): ArrayBuffer;
+  /** What a PROXY header of version 2 said, as bytes; empty: none came, or it said nothing. */
+  getProxiedRemoteAddress(): ArrayBuffer;
+  getProxiedRemoteAddressAsText(): ArrayBuffer;
 }
 
 /** Is this what an embedder would pass as `uws`? A default export is looked through. */

@@ -6,13 +6,11 @@
  * What the core does not say, this file makes up for: it closes without a close frame when a peer breaks the protocol, calls the close handler
  * inside `end`, invalidates a socket after close and takes handshakes that it should not.
  */
-import { lookup } from 'node:dns/promises';
-import { createServer } from 'node:http';
-import { MillraceError } from '../../errors.ts';
 import type { Backend, BackendHandlers, Listening, ListenOptions } from './backend.ts';
 import { UwsConnection } from './uws-connection.ts';
 import { uwsRequests } from './uws-http.ts';
 import type { UwsApp, UwsModule } from './uws-module.ts';
+import { UwsServer } from './uws-server.ts';
 
 /** The core drops the socket of a longer message without a word; a message up to this much too long is closed with 1009 instead. */
 const OVERSIZE_BYTES = 64 * 1024;
@@ -26,11 +24,9 @@ async function listen(
   options: ListenOptions,
   handlers: BackendHandlers,
 ): Promise<Listening> {
-  const address = await resolveHost(options);
-  const app = module.App();
-  serve(app, module, options, handlers);
-  const token = await bind(app, module, address, options);
-  return listening(app, module, token, address);
+  const server = new UwsServer(module, options, (app) => serve(app, module, options, handlers));
+  await server.listen();
+  return server;
 }
 
 function serve(
@@ -67,77 +63,4 @@ function serve(
     close: (socket, code, message) => UwsConnection.of(socket).gone(code, message),
   });
   app.any('/*', requests.http);
-}
-
-async function resolveHost(options: ListenOptions): Promise<string> {
-  try {
-    return (await lookup(options.host)).address;
-  } catch (error) {
-    throw failed(options, error);
-  }
-}
-
-/** The core reports no reason, so a second attempt through node:http asks for it. */
-async function bind(
-  app: UwsApp,
-  module: UwsModule,
-  address: string,
-  options: ListenOptions,
-): Promise<object> {
-  const flags = options.reusePort ? 0 : module.LIBUS_LISTEN_EXCLUSIVE_PORT;
-  const token = await new Promise<object | false>((resolve) => {
-    app.listen(address, options.port, flags, resolve);
-  });
-  if (token) return token;
-  const error = await reasonOf(address, options.port);
-  app.close();
-  throw failed(options, error);
-}
-
-function reasonOf(host: string, port: number): Promise<unknown> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', resolve);
-    probe.listen({ host, port, exclusive: true }, () =>
-      probe.close(() => resolve(new Error('the address could not be bound'))),
-    );
-  });
-}
-
-function failed({ host, port }: ListenOptions, error: unknown): MillraceError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (code === 'EADDRINUSE')
-    return new MillraceError('MILLRACE_PORT_TAKEN', { host, port }, { cause: error });
-  const reason = code || (error instanceof Error ? error.message : String(error));
-  return new MillraceError('MILLRACE_LISTEN_FAILED', { host, port, reason }, { cause: error });
-}
-
-function listening(app: UwsApp, module: UwsModule, token: object, host: string): Listening {
-  let accepting = true;
-  let closed: Promise<void> | undefined;
-  const unlisten = () => {
-    if (!accepting) return;
-    accepting = false;
-    module.us_listen_socket_close(token);
-  };
-  return {
-    host,
-    port: module.us_socket_local_port(token),
-    unlisten,
-    close() {
-      closed ??= (async () => {
-        unlisten();
-        await turn(); // never inside one of the core's own callbacks
-        app.close();
-        await turn(); // the core frees closed sockets at the end of a turn
-      })();
-      return closed;
-    },
-  };
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

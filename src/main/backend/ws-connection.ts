@@ -6,7 +6,7 @@
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import type { BackendHandlers, Connection, SendStatus } from './backend.ts';
-import { CLOSE_WAIT_MS, PONGS_WAITING_MAX } from './patience.ts';
+import { CLOSE_WAIT_MS, PONGS_WAIT_MS, PONGS_WAITING_MAX } from './patience.ts';
 
 /** Where corked frames are joined; longer ones are written by themselves. One cork runs at a time. */
 const scratch = Buffer.allocUnsafeSlow(64 * 1024);
@@ -126,7 +126,8 @@ export class WsConnection implements Connection {
   }
 
   buffered(): number {
-    return this.#told ? 0 : this.#socket.writableLength + this.#queued + this.#joined;
+    if (!this.#open) return 0;
+    return this.#socket.writableLength + this.#queued + this.#joined;
   }
 
   cork(write: () => void): void {
@@ -203,8 +204,15 @@ export class WsConnection implements Connection {
   /** A peer that pings and does not read would make pongs pile up. */
   readonly #pinged = (): void => {
     if (this.#socket.writableLength === 0) this.#pongsWaiting = 0;
-    else if (++this.#pongsWaiting > PONGS_WAITING_MAX) return this.terminate();
+    else if (++this.#pongsWaiting === PONGS_WAITING_MAX) setTimeout(this.#pongsWait, PONGS_WAIT_MS);
     this.#alive();
+  };
+
+  /** Over TLS nothing leaves within a turn, so that a burst of pings alone proves nothing. */
+  readonly #pongsWait = (): void => {
+    if (this.#socket.writableLength > 0 && this.#pongsWaiting >= PONGS_WAITING_MAX)
+      this.terminate();
+    else this.#pongsWaiting = 0;
   };
 
   readonly #alive = (): void => {

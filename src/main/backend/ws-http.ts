@@ -12,7 +12,8 @@ import type {
   RequestHead,
   StreamVerdict,
 } from './backend.ts';
-import { addressText, HeaderList, type RequestKind, requestKind } from './handshake.ts';
+import { HeaderList, type RequestKind, requestKind } from './handshake.ts';
+import { addressOf } from './proxy-door.ts';
 import { RequestBody } from './request-body.ts';
 import { WsOutlet } from './ws-answer.ts';
 
@@ -118,7 +119,7 @@ export function inspect(request: IncomingMessage): { head: RequestHead; kind: Re
     header: (name) => headers.get(name),
     headers: () => headers.all(),
     hosts: headers.hosts,
-    address: addressText(request.socket.remoteAddress ?? ''),
+    address: addressOf(request.socket),
   };
   const kind = requestKind(head, headers);
   const least = kind === 'upgrade' ? 1 : 0;

@@ -4,11 +4,10 @@
  * `ws` reads frames, answers pings and keeps the close handshake. Frames go out past it: it queues references to the caller's bytes, which here
  * often lie in a ring that is written again at once (ws-connection.ts).
  */
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { createRequire } from 'node:module';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { MillraceError } from '../../errors.ts';
 import { refusal } from '../accept.ts';
 import type {
   Backend,
@@ -18,15 +17,11 @@ import type {
   RequestHead,
   UpgradeVerdict,
 } from './backend.ts';
-import { HEAD_BYTES_MAX } from './handshake.ts';
 import { CLOSE_WAIT_MS } from './patience.ts';
 import { WsConnection } from './ws-connection.ts';
 import { answerRaw, inspect, internal, WsRequests } from './ws-http.ts';
+import { WsServer } from './ws-server.ts';
 
-/** As long as the core of uWebSockets.js waits for a request's head. */
-const HEAD_TIMEOUT_MS = 10_000;
-/** A request's head and body together. */
-const BODY_TIMEOUT_MS = 60_000;
 /** What a client may send before its handshake is answered. */
 const EARLY_BYTES_MAX = 64 * 1024;
 
@@ -37,65 +32,23 @@ export function createWsBackend(): Backend {
 
 async function listen(options: ListenOptions, handlers: BackendHandlers): Promise<Listening> {
   const upgrades = new Upgrades(options, handlers);
-  const server = createServer({
-    requestTimeout: BODY_TIMEOUT_MS,
-    headersTimeout: HEAD_TIMEOUT_MS,
-    connectionsCheckingInterval: 1_000,
-    maxHeaderSize: HEAD_BYTES_MAX,
-  });
-  server.maxHeadersCount = 0; // a limit would drop headers, Upgrade among them; their bytes are bounded
-  server.on('upgrade', (request, socket, head) => upgrades.take(request, socket, head));
+  const server = new WsServer(options);
+  const { http } = server;
+  http.on('upgrade', (request, socket, head) => upgrades.take(request, socket, head));
   const requests = new WsRequests(options, handlers);
-  server.on('request', (request, response) => requests.take(request, response));
-  server.on('checkContinue', (request, response) => requests.take(request, response, true));
-  await bind(server, options);
-  const { address, port } = server.address() as { address: string; port: number };
-  return listening(server, upgrades, address, port);
-}
-
-function bind(server: Server, { host, port, reusePort }: ListenOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (reusePort && !canSharePort) {
-      const reason = 'the ws backend shares a port from Node 22.12 on';
-      reject(new MillraceError('MILLRACE_LISTEN_FAILED', { host, port, reason }));
-      return;
-    }
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const taken = cause.code === 'EADDRINUSE';
-      reject(
-        taken
-          ? new MillraceError('MILLRACE_PORT_TAKEN', { host, port }, { cause })
-          : new MillraceError(
-              'MILLRACE_LISTEN_FAILED',
-              { host, port, reason: cause.code ?? cause.message },
-              { cause },
-            ),
-      );
-    });
-    const listenOptions = { host, port, exclusive: true, backlog: 512, reusePort };
-    server.listen(listenOptions, resolve);
-  });
-}
-
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-const canSharePort = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
-
-function listening(server: Server, upgrades: Upgrades, host: string, port: number): Listening {
-  let ended: Promise<void> | undefined;
-  const unlisten = () => {
-    ended ??= new Promise((resolve) => {
-      server.close(() => resolve());
-    });
-    return ended;
-  };
+  http.on('request', (request, response) => requests.take(request, response));
+  http.on('checkContinue', (request, response) => requests.take(request, response, true));
+  const { address, port } = await server.listen(options);
   return {
-    host,
+    host: address,
     port,
-    unlisten: () => void unlisten(),
+    secure: options.tls !== undefined,
+    ...(options.tls && { renew: async (tls) => server.renew(tls) }),
+    unlisten: () => void server.unlisten(),
     close() {
-      const done = unlisten();
+      const done = server.unlisten();
       upgrades.terminate();
-      server.closeAllConnections();
+      server.terminate();
       return done;
     },
   };

@@ -13,6 +13,40 @@ function isRange(text: string): boolean {
   );
 }
 
+const file = (sentence: string) => z.string().min(1).optional().describe(sentence);
+const passphrase = z.string().min(1).optional().describe('Opens the key, where it is encrypted.');
+
+const sni = z.strictObject({
+  serverName: z
+    .string()
+    .regex(/^(\*\.)?([A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63}$/)
+    .describe('Name that clients ask for; a star may stand for its first part.'),
+  certFile: z.string().min(1).describe('Its certificate and chain, PEM.'),
+  keyFile: file('Its private key, PEM; absent: in certFile.'),
+  passphrase,
+});
+
+const tls = z.strictObject({
+  certFile: file('Certificate and chain, PEM; set: the gateway speaks TLS (wss, https).'),
+  keyFile: file('Private key, PEM; absent: in certFile.'),
+  passphrase,
+  caFile: file(
+    'Certificates of authorities, PEM; set: a client must show a certificate of one of them (ws backend).',
+  ),
+  minVersion: z
+    .enum(['TLSv1.2', 'TLSv1.3'])
+    .default('TLSv1.2')
+    .describe('Oldest version of TLS that is spoken.'),
+  sni: z
+    .array(sni)
+    .max(256)
+    .default([])
+    .describe('Other certificates, for clients that ask for other names.'),
+  watchMs: ms(60_000, 0, 86_400_000).describe(
+    'How often the files are looked at for a change, about; 0: never.',
+  ),
+});
+
 export const server = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('Address the gateway listens on.'),
   port: count(8080, 0, 65_535).describe('TCP port of the gateway; 0 picks a free one.'),
@@ -39,6 +73,13 @@ export const server = z.strictObject({
     .default([])
     .describe(
       'Origins of web pages that may connect, besides pages of an allowed host on the same port; "*" allows any.',
+    ),
+  tls: tls.prefault({}),
+  proxyProtocol: z
+    .enum(['off', 'optional', 'required'])
+    .default('off')
+    .describe(
+      'Whether trusted proxies begin each connection with a PROXY header, version 1 or 2 (ws backend; uWebSockets.js, if insisted on, knows version 2 in the clear only); "required" refuses every connection without one.',
     ),
   trustedProxies: z
     .array(z.string().refine(isRange, 'an address, or a range such as 10.0.0.0/8'))

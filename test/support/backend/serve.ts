@@ -1,4 +1,6 @@
 /** The server implementations under test, and a server with everything it told written down. */
+import http from 'node:http';
+import https from 'node:https';
 import type { TestContext } from 'node:test';
 import type {
   Backend,
@@ -7,9 +9,11 @@ import type {
   Listening,
   ListenOptions,
 } from '../../../src/main/backend/backend.ts';
+import type { TlsMaterial } from '../../../src/main/backend/tls-material.ts';
 import { createUwsBackend } from '../../../src/main/backend/uws.ts';
 import { loadNative } from '../../../src/main/backend/uws-module.ts';
 import { createWsBackend } from '../../../src/main/backend/ws.ts';
+import { securePorts } from '../raw-client.ts';
 
 export interface Implementation {
   readonly label: string;
@@ -17,6 +21,8 @@ export interface Implementation {
   readonly create: () => Backend;
   /** A core that names the rule a peer broke, and checks what a request says. */
   readonly modern: boolean;
+  /** It listens with these certificates. */
+  readonly tls?: TlsMaterial;
   /** Why it cannot run here: its tests are reported as skipped with this reason. */
   readonly missing?: string;
 }
@@ -48,6 +54,12 @@ export const silent: ListenOptions = {
 export interface Served {
   readonly port: number;
   readonly url: string;
+  /** `http://127.0.0.1:4711` */
+  readonly http: string;
+  /** node:http or node:https. */
+  readonly client: typeof http;
+  /** The same host by another name. */
+  at(host: string): string;
   readonly listening: Listening;
   readonly connections: Connection[];
   readonly messages: { readonly text: string; readonly binary: boolean }[];
@@ -99,8 +111,23 @@ export async function serve(
     http: handlers.http ?? (() => ({ status: 200, headers: {}, body: 'plain' })),
     fault: (error, where) => log.faults.push({ error, where }),
   };
-  const listening = await implementation.create().listen({ ...silent, ...options }, all);
-  t.after(() => listening.close());
+  const { tls } = implementation;
+  const full = { ...silent, ...(tls && { tls }), ...options };
+  const listening = await implementation.create().listen(full, all);
   const { port } = listening;
-  return { ...log, port, url: `ws://127.0.0.1:${port}/ws`, listening };
+  if (full.tls) securePorts.add(port);
+  t.after(async () => {
+    await listening.close();
+    securePorts.delete(port);
+  });
+  const s = full.tls ? 's' : '';
+  return {
+    ...log,
+    port,
+    url: `ws${s}://127.0.0.1:${port}/ws`,
+    client: full.tls ? (https as unknown as typeof http) : http,
+    http: `http${s}://127.0.0.1:${port}`,
+    at: (host) => `ws${s}://${host}:${port}/`,
+    listening,
+  };
 }

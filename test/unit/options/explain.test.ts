@@ -59,7 +59,14 @@ test('secrets have no flag, because a command line is public', () => {
   const secrets = rows.filter((row) => row.secret);
   assert.deepEqual(
     secrets.map((row) => row.path),
-    ['keys', 'keys[].key', 'upstreams[].apiKey', 'admin.token'],
+    [
+      'server.tls.passphrase',
+      'server.tls.sni[].passphrase',
+      'keys',
+      'keys[].key',
+      'upstreams[].apiKey',
+      'admin.token',
+    ],
   );
   for (const row of secrets) assert.equal(row.flag, undefined);
 });

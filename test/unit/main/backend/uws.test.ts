@@ -34,10 +34,13 @@ async function fake(options: { old: boolean; status?: number; queued?: number })
       return app;
     },
     close() {},
+    addServerName: () => app,
+    domain: () => app,
     ...(options.old ? {} : { filter: () => app }),
   };
   const module: UwsModule = {
     App: () => app,
+    SSLApp: () => app,
     us_listen_socket_close() {},
     us_socket_local_port: () => 4711,
     LIBUS_LISTEN_EXCLUSIVE_PORT: 1,

@@ -68,7 +68,7 @@ export function faults(implementation: Implementation): void {
     it(`answers 500 without a reason when http ${how}`, async (t) => {
       const served = await serve(t, implementation, { http });
       for (const body of [null, 'posted']) {
-        const answer = await fetch(`http://127.0.0.1:${served.port}/`, {
+        const answer = await fetch(`${served.http}/`, {
           method: body === null ? 'GET' : 'POST',
           body,
         });

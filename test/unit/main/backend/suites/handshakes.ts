@@ -85,8 +85,7 @@ export function handshakes(implementation: Implementation): void {
       },
       { host: '::' },
     );
-    for (const host of ['127.0.0.1', '[::1]'])
-      await (await open(`ws://${host}:${served.port}/`)).close();
+    for (const host of ['127.0.0.1', '[::1]']) await (await open(served.at(host))).close();
     assert.deepEqual(addresses, ['127.0.0.1', '::1']);
   });
 

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { request } from 'node:http';
 import { it } from 'node:test';
 import type { HttpReply } from '../../../../../src/main/backend/backend.ts';
 import { type Implementation, serve } from '../../../../support/backend/serve.ts';
@@ -17,7 +16,7 @@ export function http(implementation: Implementation): void {
         body: `${head.method} ${head.path} ${head.query} ${Buffer.from(body).toString()}`,
       }),
     });
-    const base = `http://127.0.0.1:${served.port}`;
+    const base = served.http;
     const got = await fetch(`${base}/a?b=c`);
     assert.deepEqual(
       [got.status, got.headers.get('content-type'), got.headers.get('x-own'), await got.text()],
@@ -32,7 +31,7 @@ export function http(implementation: Implementation): void {
 
   it('answers HEAD without a body', async (t) => {
     const served = await serve(t, implementation);
-    const answer = await fetch(`http://127.0.0.1:${served.port}/`, { method: 'HEAD' });
+    const answer = await fetch(`${served.http}/`, { method: 'HEAD' });
     assert.deepEqual([answer.status, answer.headers.get('content-length')], [200, '5']);
     const client = await RawClient.connect(served.port);
     client.write('HEAD / HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -54,7 +53,7 @@ export function http(implementation: Implementation): void {
     });
     const post = (bytes: number, chunked: boolean) =>
       new Promise<number>((resolve, reject) => {
-        const outgoing = request({
+        const outgoing = served.client.request({
           host: '127.0.0.1',
           port: served.port,
           method: 'POST',
@@ -86,7 +85,7 @@ export function http(implementation: Implementation): void {
         body: head.path === '/big' ? big : big.subarray(0, MiB),
       }),
     });
-    const base = `http://127.0.0.1:${served.port}`;
+    const base = served.http;
     const small = await fetch(`${base}/small`);
     assert.equal(Buffer.compare(Buffer.from(await small.arrayBuffer()), big.subarray(0, MiB)), 0);
     const client = await RawClient.connect(served.port);
@@ -127,7 +126,7 @@ export function http(implementation: Implementation): void {
       http: () => new Promise((resolve) => waiting.push(resolve)),
     });
     const reply = { status: 200, headers: {}, body: 'late' };
-    const answer = fetch(`http://127.0.0.1:${served.port}/`);
+    const answer = fetch(`${served.http}/`);
     await until(() => waiting.length === 1, 'the request');
     waiting.pop()?.(reply);
     assert.equal(await (await answer).text(), 'late');

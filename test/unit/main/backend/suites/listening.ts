@@ -59,7 +59,7 @@ export function listening(implementation: Implementation): void {
       const { host: bound } = served.listening;
       assert.ok(bound === '::1' || (host === 'localhost' && bound === '127.0.0.1'), bound);
       const authority = bound.includes(':') ? `[${bound}]` : bound;
-      await (await open(`ws://${authority}:${served.port}/`)).close();
+      await (await open(served.at(authority))).close();
     }
   });
 

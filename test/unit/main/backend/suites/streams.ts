@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { Agent, type IncomingMessage, request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { it, type TestContext } from 'node:test';
 import type { BackendHandlers, Connection } from '../../../../../src/main/backend/backend.ts';
 import { headed } from '../../../../../src/protocol/answer-head.ts';
@@ -84,13 +84,13 @@ function answers(implementation: Implementation): void {
         connection.close(1000, '');
       },
     });
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const agent = new served.client.Agent({ keepAlive: true, maxSockets: 1 });
     t.after(() => agent.destroy());
     const ports = new Set<number | undefined>();
     for (const path of ['/a', '/plain', '/b', '/plain', '/c']) {
       const text = await new Promise<string>((resolve, reject) => {
         const options = { host: '127.0.0.1', port: served.port, path, method: 'POST', agent };
-        const outgoing = request(options, (response) => {
+        const outgoing = served.client.request(options, (response) => {
           ports.add(response.socket.localPort);
           let got = '';
           response.on('data', (chunk: Buffer) => (got += chunk.toString()));
@@ -105,7 +105,7 @@ function answers(implementation: Implementation): void {
 
   it('never asks for a stream at HEAD', async (t) => {
     const served = await serveStreams(t, implementation);
-    const answer = await fetch(`http://127.0.0.1:${served.port}/a`, { method: 'HEAD' });
+    const answer = await fetch(`${served.http}/a`, { method: 'HEAD' });
     assert.equal(answer.status, 200);
     assert.equal(served.connections.length, 0);
   });
@@ -183,7 +183,7 @@ function ends(implementation: Implementation): void {
 
   it('turns a close before the head into a status, and one after it into a cut', async (t) => {
     const served = await serveStreams(t, implementation);
-    const base = `http://127.0.0.1:${served.port}/a`;
+    const base = `${served.http}/a`;
     for (const [code, status] of [
       [1012, 503],
       [1013, 503],
@@ -226,7 +226,7 @@ function ends(implementation: Implementation): void {
       message: () => boom('message'),
     });
     for (broken of ['stream', 'open', 'message']) {
-      const got = await fetch(`http://127.0.0.1:${served.port}/`, { method: 'POST', body: '{}' });
+      const got = await fetch(`${served.http}/`, { method: 'POST', body: '{}' });
       assert.equal(got.status, 500);
       await got.text();
     }
@@ -267,7 +267,7 @@ function bodies(implementation: Implementation): void {
       });
       const send = (bytes: number, chunked: boolean) =>
         new Promise<number>((resolve, reject) => {
-          const outgoing = request(
+          const outgoing = served.client.request(
             {
               host: '127.0.0.1',
               port: served.port,
