@@ -196,6 +196,13 @@ export const failures = {
     type: 'rate_limit_error',
     text: 'this API key already holds {max} sessions',
   },
+  MILLRACE_BUSY: {
+    retry: 'later',
+    status: 503,
+    type: 'server_error',
+    word: 'server_is_overloaded',
+    text: 'millrace is at its {bound} bound and takes no new connections; try again in {waitMs} ms',
+  },
   MILLRACE_SESSIONS_EXHAUSTED: {
     retry: 'later',
     status: 503,
@@ -326,7 +333,7 @@ export const failures = {
     status: 429,
     type: 'rate_limit_error',
     word: 'server_is_overloaded',
-    text: 'millrace is at its {bound} bound; try again in a moment',
+    text: 'millrace is at its {bound} bound; try again in {waitMs} ms',
   },
   MILLRACE_RATE_LIMITED: {
     retry: 'later',

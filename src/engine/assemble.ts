@@ -8,6 +8,7 @@ import { Counts } from '../main/counts.ts';
 import { Crew } from '../main/crew.ts';
 import { Deliver } from '../main/deliver.ts';
 import { DemoStatus } from '../main/demo-status.ts';
+import { Overload } from '../main/overload.ts';
 import { Requests } from '../main/requests.ts';
 import { createRoutes } from '../main/routes.ts';
 import { deliverEvents, Server } from '../main/server.ts';
@@ -40,9 +41,7 @@ export type Assembled = ReturnType<typeof assemble>;
 export function assemble(options: Options, workers: number, log: Log, own: Application) {
   const dialects = { ...builtIn, ...own.dialects };
   const memory = openMemory(options, workers);
-  const { configured, shared, cells, sessionCells, slab, table, ledger, tally, counts } = memory;
-  const sessions = new Sessions(sessionCells, options.session.creditBytes, workers);
-  const requests = new Requests(ledger, options.memory.retainedBytesMax);
+  const { configured, shared, cells, slab, table, tally, counts, sessions, requests } = memory;
   const world = { clock: systemClock, ticker: systemTicker };
   const demo = new DemoStatus({ ...memory, ...world });
   const hear = (each: Fact) => demo.hear(each);
@@ -62,11 +61,7 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     workers,
     pool,
     options,
-    cells,
-    slab,
-    sessions,
-    requests,
-    counts,
+    ...memory,
     ...world,
     events: {
       fact,
@@ -78,24 +73,30 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
       },
     },
   });
-  const delivered = deliverEvents(() => server);
-  const deliver = new Deliver(sessions, requests, slab, counts, delivered);
+  const overload = new Overload({ options, workers, ...memory, ...world });
+  const deliver = new Deliver(
+    sessions,
+    requests,
+    slab,
+    counts,
+    deliverEvents(() => server),
+  );
   const admit = new Admit(options, dialects, requests, crew.links, unlimited, systemClock, counts, {
     end: (session, error) => server.end(session, error),
     over: (session) => server.over(session),
+    began: () => overload.wake(),
   });
   const authenticate = createAuthHook(options, crew, systemTicker);
   const accept = createAccept(options, { paths: own.paths, ...(authenticate && { authenticate }) });
   const routes = createRoutes(options, accept, systemClock, (head) => demo.reply(head), own.paths);
   const server: Server = new Server({
     options,
+    overload,
     accept,
     admit,
     crew,
-    sessions,
-    requests,
-    counts,
     dialects,
+    ...memory,
     ...world,
     random: systemRandom,
     http: (head) => routes.answer(head),
@@ -103,8 +104,8 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     fact,
     paths: own.paths,
   });
-  configured.join(observer, admit, sessions, requests, routes, server);
-  const live = { observer, counted, sessions, requests, coordination, crew, server, deliver };
+  configured.join(observer, overload, admit, sessions, requests, routes, server);
+  const live = { observer, counted, coordination, crew, server, deliver, overload };
   return { ...memory, ...live };
 }
 
@@ -115,14 +116,17 @@ function openMemory(options: Options, workers: number) {
   const table = openUpstreamTable(shared.upstreams);
   const tally = new Tally(shared.counters, series, workers);
   const block = openCounters(shared.counters, MAIN_ROW, series.size);
+  const ledger = openLedger(shared.ledger, options.memory.memoryBytesMax, MAIN_ROW);
+  const sessionCells = openSessionCells(shared.sessions);
   return {
     series,
     shared,
     cells: openThreadCells(shared.threads),
-    sessionCells: openSessionCells(shared.sessions),
+    sessions: new Sessions(sessionCells, options.session.creditBytes, workers),
+    requests: new Requests(ledger, options.memory.retainedBytesMax),
     slab: openSlab(shared.slab),
     table,
-    ledger: openLedger(shared.ledger, options.memory.memoryBytesMax, MAIN_ROW),
+    ledger,
     tally,
     configured: new Configured(options, new UpstreamRoster(UPSTREAM_ROWS), table, tally),
     block,

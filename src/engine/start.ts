@@ -15,6 +15,7 @@ export async function start(
   const { configured, coordination, crew, deliver } = parts;
   const { options } = configured.now;
   started.then(() => parts.observer.stop());
+  started.then(() => parts.overload.stop());
   // First in, last out: whoever watches sees the start and the drain.
   const admin = options.admin.enabled ? await startAdmin(options, sources(parts)) : undefined;
   if (admin) configured.join(admin);

@@ -290,7 +290,8 @@ function checkPath(
   return new MillraceError('MILLRACE_PATH_FORBIDDEN', {});
 }
 
-function waitOf({ details }: MillraceError): number | undefined {
+/** What the error says about when to come back. */
+export function waitOf({ details }: MillraceError): number | undefined {
   return typeof details['waitMs'] === 'number' ? details['waitMs'] : undefined;
 }
 

@@ -6,6 +6,7 @@ import { createHmac, randomBytes, randomFillSync } from 'node:crypto';
 import { MillraceError } from '../errors.ts';
 import type { Options } from '../options/schema.ts';
 import { type Limiter, unlimited } from '../policy/limit/limiter.ts';
+import { OVERLOAD_WAIT_MS } from '../policy/overload.ts';
 import type { Clock } from '../policy/ports.ts';
 import type { Dialect } from '../protocol/dialect.ts';
 import { NONCE_BYTES } from '../protocol/ids.ts';
@@ -25,6 +26,8 @@ export interface AdmitEvents {
   end(session: Session, error: MillraceError): void;
   /** The one answer of a session that has only one is sent. */
   over(session: Session): void;
+  /** A request begins. */
+  began(): void;
 }
 
 export class Admit {
@@ -79,7 +82,10 @@ export class Admit {
     const { queuedRequestsMax, runningRequestsMax } = this.#options.session;
     if (session.unsettled >= 2 * (queuedRequestsMax + runningRequestsMax)) {
       const bound = 'session.queuedRequestsMax';
-      return this.#events.end(session, new MillraceError('MILLRACE_OVERLOADED', { bound }));
+      return this.#events.end(
+        session,
+        new MillraceError('MILLRACE_OVERLOADED', { bound, waitMs: OVERLOAD_WAIT_MS }),
+      );
     }
     this.#request(session, bytes, binary);
   }
@@ -98,9 +104,13 @@ export class Admit {
     const request = this.#requests.add(session, this.#draw(), bytes, binary, nowMs, wallMs);
     if (!request) {
       const bound = 'memory.retainedBytesMax';
-      return this.#complain(session, new MillraceError('MILLRACE_OVERLOADED', { bound }));
+      return this.#complain(
+        session,
+        new MillraceError('MILLRACE_OVERLOADED', { bound, waitMs: OVERLOAD_WAIT_MS }),
+      );
     }
     session.asked += 1;
+    this.#events.began();
     const link = this.#links[session.worker];
     request.owner = WORKER_ROW + session.worker;
     request.ownerGeneration = link.generation & 0xffff;

@@ -29,7 +29,7 @@ export function createAuthHook(
     const at = crew.authDesk();
     if (!at) return failed();
     if (at.desk.open >= hooks.pendingMax) {
-      return new MillraceError('MILLRACE_OVERLOADED', { bound: 'hooks.pendingMax' });
+      return new MillraceError('MILLRACE_OVERLOADED', { bound: 'hooks.pendingMax', waitMs: 1_000 });
     }
     const answer = at.desk.ask(factsOf(head));
     return inTime(answer, hooks.timeoutMs + GRACE_MS, ticker).then((said) =>

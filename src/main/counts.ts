@@ -62,6 +62,11 @@ export class Counts {
     this.#block.set(this.#schedule.index('websocket_connections_total'), open);
   }
 
+  load(bytes: number, isRefusing: boolean): void {
+    this.#block.set(this.#schedule.index('millrace_memory_bytes'), bytes);
+    this.#block.set(this.#schedule.index('millrace_refusing'), isRefusing ? 1 : 0);
+  }
+
   held(bytes: number): void {
     this.#block.set(this.#schedule.index('millrace_held_bytes'), bytes);
   }

@@ -12,7 +12,7 @@ import type { Dialect } from '../protocol/dialect.ts';
 import { parseTraceparent } from '../protocol/trace-context.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { Accept, AcceptVerdict, Soon } from './accept.ts';
-import { refusal } from './accept.ts';
+import { refusal, waitOf } from './accept.ts';
 import type { Admit } from './admit.ts';
 import type {
   BackendHandlers,
@@ -27,6 +27,7 @@ import type { Counts } from './counts.ts';
 import type { Crew } from './crew.ts';
 import type { DeliverEvents } from './deliver.ts';
 import { type SessionEnd, sessionEnded, streamLost } from './ends.ts';
+import type { Overload } from './overload.ts';
 import type { Paths } from './paths.ts';
 import { tellAccept } from './points.ts';
 import { decidePost } from './posted.ts';
@@ -48,6 +49,7 @@ export interface ServerParts {
   readonly sessions: Sessions;
   readonly requests: Requests;
   readonly counts: Counts;
+  readonly overload: Overload;
   readonly dialects: Readonly<Record<string, Dialect>>;
   readonly clock: Clock;
   readonly random: Random;
@@ -102,10 +104,9 @@ export class Server implements BackendHandlers {
     const { accept, clock, counts, sessions } = this.#parts;
     const head = accept.locate(seen);
     counts.stage('accept');
-    if (this.#draining) {
-      const error = new MillraceError('MILLRACE_DRAINING', {});
-      return this.#refuse(head, error, refusal(error));
-    }
+    const busy = this.#parts.overload.handshake();
+    const shut = this.#draining ? new MillraceError('MILLRACE_DRAINING', {}) : busy;
+    if (shut) return this.#refuse(head, shut, refusal(shut, waitOf(shut)));
     const verdict = accept.decide(head, clock.now(), sessions.count);
     if (!(verdict instanceof Promise)) return this.#answer(head, verdict);
     return verdict.then((settled) => this.#answer(head, settled));
@@ -331,6 +332,7 @@ export class Server implements BackendHandlers {
     this.#swept = from + size;
     sessions.slice(from, this.#swept, (session) => this.#look(session, nowMs));
     this.#parts.counts.held(this.#parts.requests.retainedBytes);
+    this.#parts.overload.sweep();
   }
 
   #look(session: Session, nowMs: number): void {

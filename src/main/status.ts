@@ -7,6 +7,7 @@ import { Health } from '../policy/health.ts';
 import type { Configured } from './configured.ts';
 import type { Coordination } from './coordination.ts';
 import type { Crew } from './crew.ts';
+import type { Overload } from './overload.ts';
 import type { Requests } from './requests.ts';
 import type { Server } from './server.ts';
 import type { Sessions } from './session.ts';
@@ -19,6 +20,7 @@ export interface Watched {
   readonly sessions: Sessions;
   readonly requests: Requests;
   readonly server: Server;
+  readonly overload: Overload;
 }
 
 const healthWords = ['unhealthy', 'healthy', 'not yet probed'] as const;
@@ -38,6 +40,8 @@ export function readiness(watched: Watched): Readiness {
   const no = (reason: string) => ({ ready: false, reason });
   if (server.draining) return no('draining: millrace shuts down');
   if (!server.listening) return no('starting');
+  const { bound } = watched.overload;
+  if (bound !== undefined) return no(`overloaded: at its ${bound} bound`);
   if (crew.serving === 0) return no('no worker thread serves');
   if (configured.now.options.upstreams.length === 0) return no('no upstream is configured');
   const usable = upstreams(watched).some((each) => each.health !== 'unhealthy' && !each.drained);

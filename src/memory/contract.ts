@@ -133,6 +133,9 @@ export interface ThreadCells {
   beats(row: number): number;
   inCodec(row: number): boolean;
   setInCodec(row: number, inside: boolean): void;
+  /** main: new turns are refused for this reason (0 = they are not); read by workers. */
+  refusing(row: number): number;
+  setRefusing(row: number, why: number): void;
 }
 
 /** The upstream table (board): written by the coordinator, read by everyone. */

@@ -110,6 +110,8 @@ export const ThreadWord = {
   beat: 2,
   /** 1 = inside a synchronous codec: terminating now would abort the process. */
   inCodec: 3,
+  /** main's row alone: new turns are refused, and why (policy/overload.ts); 0 = they are not. */
+  refusing: 4,
 } as const;
 export const THREAD_ROW_WORDS = 16;
 

@@ -78,6 +78,14 @@ class Cells implements ThreadCells {
     this.#store(row, ThreadWord.inCodec, inside ? 1 : 0);
   }
 
+  refusing(row: number): number {
+    return this.#load(row, ThreadWord.refusing);
+  }
+
+  setRefusing(row: number, why: number): void {
+    this.#store(row, ThreadWord.refusing, why);
+  }
+
   #load(row: number, word: number): number {
     return this.#atomics.load(this.#words, this.#at(row, word));
   }

@@ -170,6 +170,17 @@ export const metrics = {
     help: 'Hooks that threw, answered nonsense, or did not answer in time.',
     labels: [],
   },
+  millrace_overload_refusals_total: {
+    kind: 'counter',
+    help: 'Turns refused because of memory or the lag of the main thread.',
+    labels: [],
+  },
+  millrace_refusing: { kind: 'gauge', help: '1 while new turns are refused.', labels: [] },
+  millrace_memory_bytes: {
+    kind: 'gauge',
+    help: 'Bytes held for clients, rings included.',
+    labels: [],
+  },
   millrace_held_bytes: { kind: 'gauge', help: 'Bytes held for clients.', labels: [] },
   // Looked up at a scrape.
   millrace_upstream_in_flight: {

@@ -80,7 +80,7 @@ export class AnswerRoute {
         throw new MillraceError('MILLRACE_MESSAGE_TOO_LARGE', { max });
       }
       if (this.#running.size >= this.#options.streamsMax)
-        throw new MillraceError('MILLRACE_OVERLOADED', { bound: 'streamsMax' });
+        throw new MillraceError('MILLRACE_OVERLOADED', { bound: 'streamsMax', waitMs: 1_000 });
       const plan = this.#plan(voice, row, headers, body);
       ({ faults } = plan);
       const sink = this.#sink(response, row, faults);

@@ -10,6 +10,7 @@
  */
 import { asMillraceError, type Code, MillraceError } from '../errors.ts';
 import { retryAfterMs } from '../policy/backoff.ts';
+import { memoryFull } from '../policy/overload.ts';
 import type { Encoder } from '../protocol/dialect.ts';
 import type { FinishReason, Usage } from '../protocol/events.ts';
 import type { Decoder, HeaderReader, Provider, ProviderRequest } from '../protocol/provider.ts';
@@ -276,9 +277,7 @@ export class Attempt implements ExchangeHandler {
 
   #hold(bytes: Uint8Array): void {
     const { ledger } = this.#tap;
-    if (!ledger.take('outbox', bytes.byteLength)) {
-      return this.#failed(new MillraceError('MILLRACE_OVERLOADED', { bound: 'memory' }));
-    }
+    if (!ledger.take('outbox', bytes.byteLength)) return this.#failed(memoryFull());
     this.#booked += bytes.byteLength;
     // Not `slice()`: of a Buffer that is a view.
     this.#held.push(new Uint8Array(bytes));

@@ -65,7 +65,9 @@ export class HookCalls {
   ): void {
     const { pendingMax } = this.#world.options.hooks;
     if (this.#running[name] >= pendingMax) {
-      return settle(new MillraceError('MILLRACE_OVERLOADED', { bound: 'hooks.pendingMax' }));
+      return settle(
+        new MillraceError('MILLRACE_OVERLOADED', { bound: 'hooks.pendingMax', waitMs: 1_000 }),
+      );
     }
     let answer: Answer<T>;
     try {

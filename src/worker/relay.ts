@@ -20,6 +20,7 @@ import { must } from '../must.ts';
 import { dimensionsOf, schedule } from '../observe/metrics.ts';
 import type { Options } from '../options/schema.ts';
 import { LoopLag } from '../policy/loop-lag.ts';
+import { overloadError } from '../policy/overload.ts';
 import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import { RetryBudget } from '../policy/retry.ts';
 import type { Seat } from '../policy/upstream-roster.ts';
@@ -30,7 +31,7 @@ import type { Provider } from '../protocol/provider.ts';
 import type { Transport } from '../protocol/transport.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { AuthFacts, Configuration, SessionFacts } from '../threads/messages.ts';
-import { slabOwner, WORKER_ROW } from '../threads/roster.ts';
+import { MAIN_ROW, slabOwner, WORKER_ROW } from '../threads/roster.ts';
 import { Alarms } from './alarms.ts';
 import { HookCalls } from './hook-calls.ts';
 import type { Means } from './means.ts';
@@ -270,6 +271,7 @@ export class Relay {
         generation,
         parse: (bytes) => this.#parts.parse(bytes),
         draining: () => this.#draining,
+        overload: () => overloadError(this.#parts.threads.refusing(MAIN_ROW)),
       }),
     );
   }

@@ -38,6 +38,8 @@ export interface SessionParts {
   /** Parses JSON elsewhere. */
   parse(bytes: Uint8Array): Promise<unknown>;
   draining(): boolean;
+  /** Why no new turn may begin now. */
+  overload(): MillraceError | undefined;
 }
 
 /** A client message on its way. */
@@ -191,6 +193,12 @@ export class Session {
     const { means } = this.#parts;
     if (this.#parts.draining()) {
       return this.#refuse(turn, tap, new MillraceError('MILLRACE_DRAINING', {}));
+    }
+    // A turn that a dead worker had begun goes on.
+    const overload = tap.opened ? undefined : this.#parts.overload();
+    if (overload) {
+      means.tally.overloaded();
+      return this.#refuse(turn, tap, overload);
     }
     const entry: Entry = { turn, tap, stream: undefined, hold: undefined, alive: undefined };
     const verdict = this.#lanes.admit(turn.lane, entry);

@@ -118,6 +118,10 @@ export class Tally {
     this.#add(this.#schedule.index('millrace_ring_full_total'));
   }
 
+  overloaded(): void {
+    this.#add(this.#schedule.index('millrace_overload_refusals_total'));
+  }
+
   backpressure(): void {
     this.#add(this.#schedule.index('millrace_backpressure_total'));
   }

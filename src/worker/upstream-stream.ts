@@ -43,7 +43,10 @@ export class Asked implements RouteUpstream {
     if (this.#closed) throw new MillraceError('MILLRACE_CANCELLED', {});
     signal?.throwIfAborted();
     if (this.#running.size >= options.session.runningRequestsMax) {
-      throw new MillraceError('MILLRACE_OVERLOADED', { bound: 'session.runningRequestsMax' });
+      throw new MillraceError('MILLRACE_OVERLOADED', {
+        bound: 'session.runningRequestsMax',
+        waitMs: 1_000,
+      });
     }
     const request = toModelRequest(asked, this.#asker.models);
     const queue = new PartQueue(this.#asker.address, this.#asker.ledger);

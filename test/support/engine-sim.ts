@@ -12,6 +12,7 @@ import { Coordination } from '../../src/main/coordination.ts';
 import { Counts } from '../../src/main/counts.ts';
 import { Crew, type Pool } from '../../src/main/crew.ts';
 import { Deliver } from '../../src/main/deliver.ts';
+import { Overload } from '../../src/main/overload.ts';
 import { Paths } from '../../src/main/paths.ts';
 import { Requests } from '../../src/main/requests.ts';
 import { deliverEvents, Server } from '../../src/main/server.ts';
@@ -72,6 +73,7 @@ export class EngineSim {
   readonly crew: Crew;
   readonly coordination: Coordination;
   readonly configured: Configured;
+  readonly overload: Overload;
   /** So many of the next starts hang: neither ready nor gone, and never a heartbeat. */
   hungStarts = 0;
   /** Sees each exchange that any worker opens. */
@@ -135,6 +137,18 @@ export class EngineSim {
         },
       },
     });
+    this.overload = new Overload({
+      options: this.options,
+      workers: WORKERS,
+      ledger: this.ledger,
+      slab: this.slab,
+      cells: this.#cells,
+      counts,
+      requests: this.requests,
+      sessions: this.sessions,
+      clock,
+      ticker,
+    });
     const events = deliverEvents(() => this.server);
     this.#deliver = new Deliver(this.sessions, this.requests, this.slab, counts, events);
     const { links } = this.crew;
@@ -149,12 +163,14 @@ export class EngineSim {
       {
         end: (session, error) => this.server.end(session, error),
         over: (session) => this.server.over(session),
+        began: () => this.overload.wake(),
       },
     );
     const accept = createAccept(this.options, { wall: () => clock.wall() });
     this.server = new Server({
       options: this.options,
       accept,
+      overload: this.overload,
       admit,
       crew: this.crew,
       sessions: this.sessions,
@@ -171,7 +187,7 @@ export class EngineSim {
       },
       fact: (fact) => void this.facts.push(fact),
     });
-    this.configured.join(admit, this.sessions, this.requests, this.server);
+    this.configured.join(this.overload, admit, this.sessions, this.requests, this.server);
   }
 
   async start(): Promise<void> {

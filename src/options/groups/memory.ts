@@ -3,6 +3,14 @@ import { z } from 'zod';
 import { bytes, KiB, MiB } from './scalars.ts';
 
 export const memory = z.strictObject({
+  refuseAboveShare: z
+    .number()
+    .min(0.1)
+    .max(1)
+    .default(0.9)
+    .describe(
+      'Share of memoryBytesMax above which new turns and connections are refused, so that running ones keep the rest.',
+    ),
   ringBytes: bytes(1 * MiB, 64 * KiB, 64 * MiB)
     .describe('Capacity of each ring between main and a worker; a power of two.')
     .refine((n) => (n & (n - 1)) === 0, 'a power of two'),

@@ -118,6 +118,9 @@ export const server = z.strictObject({
   idleTimeoutMs: ms(60_000, 200).describe(
     'A session without any sign of life for this long is closed.',
   ),
+  loopLagMsMax: ms(500, 20, 60_000).describe(
+    'New turns and connections are refused while the main thread is late by this much all the time.',
+  ),
   shutdownTimeoutMs: ms(25_000).describe('Running streams may finish for this long after SIGTERM.'),
   page: z.boolean().default(false).describe('Serve the demo page at /.'),
 });

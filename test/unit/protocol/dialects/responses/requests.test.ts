@@ -237,7 +237,7 @@ test('a limit says how long to wait, the way HTTP headers would', () => {
 
 test('an error outside of any lane names none', () => {
   const frame = dialects.responses.complain(
-    new MillraceError('MILLRACE_OVERLOADED', { bound: 'x' }),
+    new MillraceError('MILLRACE_OVERLOADED', { bound: 'x', waitMs: 1_000 }),
   );
   assert.equal(frameOf(frame).json['stream_id'], undefined);
 });
