@@ -469,6 +469,12 @@ export const failures = {
     status: 408,
     text: 'the client did not read for {limitMs} ms',
   },
+  MILLRACE_SOCKET_FULL: {
+    retry: 'later',
+    close: 1013,
+    status: 408,
+    text: 'more than {max} bytes wait for the client',
+  },
   MILLRACE_CLIENT_SILENT: {
     retry: 'later',
     close: 1001,
@@ -546,6 +552,11 @@ export class MillraceError<C extends Code = Code> extends Error {
 
   toWire(): WireError {
     return { code: this.code, details: this.details };
+  }
+
+  /** Without it, `instanceof` would leave `code` open to any text. */
+  static override [Symbol.hasInstance](value: unknown): value is MillraceError {
+    return Function.prototype[Symbol.hasInstance].call(this, value);
   }
 
   static fromWire(wire: WireError): MillraceError {

@@ -1,6 +1,8 @@
 /** millrace as a library. */
 export {
   type Address,
+  type AttachableServer,
+  type Attachment,
   createEngine,
   type Engine,
   type EngineExtras,
@@ -10,6 +12,11 @@ export {
   type Otel,
   type OtelApi,
   type Readiness,
+  type Socket,
+  type SocketFacts,
+  type SocketHandlers,
+  type SocketMessage,
+  type SocketSent,
   SpanIds,
   type Status,
 } from './engine/engine.ts';

@@ -11,8 +11,9 @@ import { DemoStatus } from '../main/demo-status.ts';
 import { Overload } from '../main/overload.ts';
 import { Requests } from '../main/requests.ts';
 import { createRoutes } from '../main/routes.ts';
-import { deliverEvents, Server } from '../main/server.ts';
+import { admitEvents, deliverEvents, Server } from '../main/server.ts';
 import { Sessions } from '../main/session.ts';
+import { createSockets } from '../main/sockets.ts';
 import { Tally } from '../main/tally.ts';
 import { openCounters } from '../memory/counters.ts';
 import { UPSTREAM_ROWS } from '../memory/layout.ts';
@@ -41,16 +42,16 @@ export type Assembled = ReturnType<typeof assemble>;
 export function assemble(options: Options, workers: number, log: Log, own: Application) {
   const dialects = { ...builtIn, ...own.dialects };
   const memory = openMemory(options, workers);
-  const { configured, shared, cells, slab, table, tally, counts, sessions, requests } = memory;
-  const world = { clock: systemClock, ticker: systemTicker };
+  const { configured, shared, cells, slab, counts, sessions, requests } = memory;
+  const clock = systemClock;
+  const world = { clock, ticker: systemTicker };
   const demo = new DemoStatus({ ...memory, ...world });
   const hear = (each: Fact) => demo.hear(each);
   const watchers = { serving: () => crew.serving, hear, otel: own.otel };
   const { observer, counted } = observing(options, log, memory, watchers);
   const { fact } = observer;
   const coordination = new Coordination({
-    spawn: (generation, configuration) =>
-      spawnCoordinator({ generation, ...configuration, shared }),
+    spawn: (generation, now) => spawnCoordinator({ generation, ...now, shared }),
     configuration: configured.now,
     cells,
     ...world,
@@ -66,26 +67,15 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     events: {
       fact,
       bury: (request) => server.bury(request),
-      fold: (worker, generation) => {
-        tally.fold(worker);
-        table.reclaim(worker, generation);
-        writeOffLedger(shared.ledger, WORKER_ROW + worker);
-      },
+      fold: (worker, generation) => fold(memory, worker, generation),
     },
   });
   const overload = new Overload({ options, workers, ...memory, ...world });
-  const deliver = new Deliver(
-    sessions,
-    requests,
-    slab,
-    counts,
-    deliverEvents(() => server),
-  );
-  const admit = new Admit(options, dialects, requests, crew.links, unlimited, systemClock, counts, {
-    end: (session, error) => server.end(session, error),
-    over: (session) => server.over(session),
-    began: () => overload.wake(),
-  });
+  const delivered = deliverEvents(() => server);
+  const deliver = new Deliver(sessions, requests, slab, counts, delivered);
+  const sockets = createSockets(own.sockets, options, counts, clock, () => server);
+  const told = admitEvents(() => server, sockets, overload);
+  const admit = new Admit(options, dialects, requests, crew.links, unlimited, clock, counts, told);
   const authenticate = createAuthHook(options, crew, systemTicker);
   const accept = createAccept(options, { paths: own.paths, ...(authenticate && { authenticate }) });
   const routes = createRoutes(options, accept, systemClock, (head) => demo.reply(head), own.paths);
@@ -97,6 +87,7 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     crew,
     dialects,
     ...memory,
+    sockets,
     ...world,
     random: systemRandom,
     http: (head) => routes.answer(head),
@@ -132,4 +123,11 @@ function openMemory(options: Options, workers: number) {
     block,
     counts: new Counts(block, series),
   };
+}
+
+/** A worker is gone: what it counted stays, what it held is free. */
+function fold(memory: ReturnType<typeof openMemory>, worker: number, generation: number): void {
+  memory.tally.fold(worker);
+  memory.table.reclaim(worker, generation);
+  writeOffLedger(memory.shared.ledger, WORKER_ROW + worker);
 }

@@ -2,13 +2,15 @@
  * The whole engine in one object: shared memory, the coordinator, the workers, the server, the admin port, started in the order in
  * which they need one another and stopped in the opposite one.
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { MillraceError } from '../errors.ts';
 import type { Listening } from '../main/backend/backend.ts';
-import { beyondUws, chooseBackend } from '../main/backend/choose.ts';
+import type { AttachableServer } from '../main/backend/ws-attach.ts';
 import type { Paths } from '../main/paths.ts';
 import { servedPaths } from '../main/served-paths.ts';
+import type { SocketHandlers } from '../main/socket.ts';
 import type { Readiness, Status } from '../main/status.ts';
-import { createLog, type Log } from '../observe/log.ts';
+import type { Log } from '../observe/log.ts';
 import type { MetricsRegistry } from '../observe/prometheus.ts';
 import type { Otel, OtelApi } from '../observe/spans.ts';
 import { changesOf, refuseFixed } from '../options/changes.ts';
@@ -16,8 +18,16 @@ import { resolveOptions } from '../options/resolve.ts';
 import type { Options, UserOptions } from '../options/schema.ts';
 import { addressOf } from './address.ts';
 import { EngineMetrics } from './metrics.ts';
-import { type Running, run, type Served } from './run.ts';
+import type { Running, Served } from './run.ts';
 
+export type { AttachableServer } from '../main/backend/ws-attach.ts';
+export type {
+  Socket,
+  SocketFacts,
+  SocketHandlers,
+  SocketMessage,
+  SocketSent,
+} from '../main/socket.ts';
 export type { Readiness, Status } from '../main/status.ts';
 export type { Log } from '../observe/log.ts';
 export type { MetricsRegistry } from '../observe/prometheus.ts';
@@ -50,6 +60,13 @@ export interface Engine extends AsyncDisposable {
   /** The engine's counters, as Prometheus text or in a registry of the application. */
   readonly metrics: Metrics;
   /**
+   * Serves a path with the application's own handlers: a plain WebSocket, text and binary, under the same limits, pings and counters as
+   * every session. Before the start; several paths may be given.
+   *
+   * @throws MILLRACE_STARTED, MILLRACE_PATH_INVALID, MILLRACE_PATH_TAKEN (by an option or an earlier call).
+   */
+  socket<Data = undefined>(path: string, handlers: SocketHandlers<Data>): this;
+  /**
    * Starts threads and the admin port without listening for clients: for an application that brings its own server, and for tests.
    * `listen` does it by itself. Idempotent.
    *
@@ -63,6 +80,14 @@ export interface Engine extends AsyncDisposable {
    *   running then. MILLRACE_CLOSED when it listened before, or after `close`.
    */
   listen(): Promise<Address>;
+  /**
+   * Serves clients on a server of node:http or node:https that the application runs (over `ws`): WebSockets to our paths; other upgrades are left to
+   * the application's listeners, or refused with 404 where it has none. Starts the threads where needed; may be called for several servers. A
+   * public name of the server must stand in `server.allowedHosts`.
+   *
+   * @throws MILLRACE_START_FAILED, MILLRACE_PORT_TAKEN (the admin port), MILLRACE_CLOSED after `close`.
+   */
+  attach(server: AttachableServer): Promise<Attachment>;
   /** Whether new streams can be served; `reason` says in words why not. What the admin port answers at /readyz. */
   ready(): Readiness;
   /**
@@ -85,6 +110,17 @@ export interface Engine extends AsyncDisposable {
    * are told to come back (1012). Without it they are closed at once.
    */
   close(options?: { readonly drain?: boolean }): Promise<void>;
+}
+
+/** The engine on a server of the application. */
+export interface Attachment {
+  /**
+   * Answers a plain request if its path is ours (the model list, the HTTP endpoints): to be called first in the application's request listener, before
+   * anybody reads the body. False: it is not ours, nothing was done.
+   */
+  handle(request: IncomingMessage, response: ServerResponse): boolean;
+  /** Leaves the server to the application; our sessions there are dropped. `engine.close` does it by itself, after their drain. */
+  detach(): Promise<void>;
 }
 
 /** The engine's counters. Listed in docs/METRICS.md. */
@@ -121,6 +157,7 @@ class OwnEngine implements Engine {
   #options: Options;
   readonly #extras: EngineExtras;
   readonly #paths: Paths;
+  readonly #sockets = new Map<string, SocketHandlers<unknown>>();
   #running: Promise<Running> | undefined;
   /** The same, once it runs. */
   #now: Running | undefined;
@@ -139,6 +176,14 @@ class OwnEngine implements Engine {
     return this.#options;
   }
 
+  socket<Data>(path: string, handlers: SocketHandlers<Data>): this {
+    if (this.#running || this.#closed)
+      throw new MillraceError('MILLRACE_STARTED', { what: 'engine.socket' });
+    this.#paths.claim(path, 'socket');
+    this.#sockets.set(path, handlers);
+    return this;
+  }
+
   async start(): Promise<void> {
     const running = await this.#run();
     running.begin();
@@ -148,6 +193,7 @@ class OwnEngine implements Engine {
     if (this.#listened || this.#closed) throw new MillraceError('MILLRACE_CLOSED', {});
     this.#listened = true;
     try {
+      const { beyondUws, chooseBackend } = await import('../main/backend/choose.ts');
       const { backend, why } = await chooseBackend({
         want: this.options.server.backend,
         injected: this.#extras.uws,
@@ -169,6 +215,21 @@ class OwnEngine implements Engine {
       await this.close();
       throw thrown;
     }
+  }
+
+  async attach(server: AttachableServer): Promise<Attachment> {
+    const { attachedBackend } = await import('../main/backend/ws-attach.ts');
+    const { parts } = await this.#run();
+    const attached = await this.serve(
+      attachedBackend(server, {
+        socket: (head) => parts.server.servesSocket(head),
+        plain: (head) => parts.server.servesPlain(head),
+      }),
+    );
+    return {
+      handle: (request, response) => attached.handle(request, response),
+      detach: () => attached.close(),
+    };
   }
 
   async serve<L extends Listening>(backend: Served<L>): Promise<L> {
@@ -221,10 +282,14 @@ class OwnEngine implements Engine {
   }
 
   async #start(): Promise<Running> {
+    // Loaded here, so that importing the package stays cheap.
+    const { run } = await import('./run.ts');
+    const { createLog } = await import('../observe/log.ts');
     const log = this.#extras.log ?? createLog(this.options.log);
     this.#now = await run(this.options, log, {
       paths: this.#paths,
       ...(this.#extras.otel && { otel: this.#extras.otel }),
+      sockets: this.#sockets,
     });
     return this.#now;
   }

@@ -5,6 +5,7 @@ import type { BackendHandlers, Listening, ListenOptions } from '../main/backend/
 import type { TlsMaterial } from '../main/backend/tls-material.ts';
 import { trustedPeers } from '../main/backend/trusted-peers.ts';
 import type { Paths } from '../main/paths.ts';
+import type { SocketPaths } from '../main/sockets.ts';
 import { type Readiness, readiness, type Status, status } from '../main/status.ts';
 import { TlsKeeper } from '../main/tls-keeper.ts';
 import type { Log } from '../observe/log.ts';
@@ -25,6 +26,7 @@ export interface Application {
   /** Client protocols of its own: main writes their complaints. */
   readonly dialects?: Readonly<Record<string, Dialect>>;
   readonly otel?: Otel;
+  readonly sockets: SocketPaths;
 }
 
 /** Whoever brings clients: a server, an application's server, memory. */

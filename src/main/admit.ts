@@ -28,6 +28,10 @@ export interface AdmitEvents {
   over(session: Session): void;
   /** A request begins. */
   began(): void;
+  /** A message of a path that the application handles itself. */
+  socket(session: Session, bytes: Uint8Array, binary: boolean): void;
+  /** A limit refused a message of such a path. */
+  refused(session: Session, error: MillraceError): void;
 }
 
 export class Admit {
@@ -75,6 +79,7 @@ export class Admit {
     // Without limits no clock is read: it would cost an echo more than everything else here.
     if (this.#limiter !== unlimited && this.#isLimited(session)) return;
     if (session.admission.dialect === 'echo') return this.#echo(session, bytes, binary);
+    if (session.admission.dialect === 'socket') return this.#events.socket(session, bytes, binary);
     if (binary && !this.#dialect(session).binary) {
       return this.#events.end(session, new MillraceError('MILLRACE_MESSAGE_NOT_TEXT', {}));
     }
@@ -135,6 +140,7 @@ export class Admit {
   #complain(session: Session, error: MillraceError): void {
     this.#counts.error(error.code);
     if (session.admission.dialect === 'echo') return this.#events.end(session, error);
+    if (session.admission.dialect === 'socket') return this.#events.refused(session, error);
     session.connection.send(this.#dialect(session).complain(error), false);
     if (session.once) this.#events.over(session);
   }

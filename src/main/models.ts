@@ -8,6 +8,8 @@ import type { HttpReply } from './backend/backend.ts';
 
 const ID_CHARS_MAX = 128;
 
+export const MODELS_PATH = '/v1/models';
+
 /**
  * Every model that an upstream names, once, in the order of the configuration. Models behind an upstream that names none
  * are served but not listed: nobody here knows them. `rights`: of whoever asks; the others are not there for it.

@@ -6,12 +6,10 @@ import { type Accept, refusal, type Soon } from './accept.ts';
 import type { HttpReply, RequestHead } from './backend/backend.ts';
 import { isPreflight, preflightHeaders } from './cors.ts';
 import type { Identity } from './keyring.ts';
-import { modelReply, modelsReply } from './models.ts';
+import { MODELS_PATH, modelReply, modelsReply } from './models.ts';
 import { pageFiles } from './page-files.ts';
 import { servedPaths } from './served-paths.ts';
 import { createTicketRoute } from './ticket-route.ts';
-
-const MODELS = '/v1/models';
 
 export interface Routes {
   answer(head: RequestHead): Soon<HttpReply>;
@@ -33,9 +31,9 @@ export function createRoutes(
     const found = accept.identify(head, clock.now());
     const told = (who: Identity | MillraceError) => {
       if (who instanceof MillraceError) return refusal(who);
-      return head.path === MODELS
+      return head.path === MODELS_PATH
         ? modelsReply(options, who.rights)
-        : modelReply(options, head.path.slice(MODELS.length + 1), who.rights);
+        : modelReply(options, head.path.slice(MODELS_PATH.length + 1), who.rights);
     };
     return found instanceof Promise ? found.then(told) : told(found);
   };
@@ -52,7 +50,7 @@ export function createRoutes(
     if (head.path === options.tickets.path) return tickets(head);
     const posts = paths.postOf(head.path) !== undefined;
     const socket = paths.dialectOf(head.path) !== undefined;
-    const isModels = head.path === MODELS || head.path.startsWith(`${MODELS}/`);
+    const isModels = head.path === MODELS_PATH || head.path.startsWith(`${MODELS_PATH}/`);
     const page = replies.get(head.path);
     if (!posts && !socket && !isModels && !page)
       return refusal(new MillraceError('MILLRACE_PATH_UNKNOWN', {}));

@@ -5,7 +5,6 @@
 import { type Code, MillraceError } from '../errors.ts';
 import { Kind } from '../memory/layout.ts';
 import type { Options } from '../options/schema.ts';
-import { LoopLag } from '../policy/loop-lag.ts';
 import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import { clipReason, close as closeCode } from '../protocol/close.ts';
 import type { Dialect } from '../protocol/dialect.ts';
@@ -13,7 +12,7 @@ import { parseTraceparent } from '../protocol/trace-context.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { Accept, AcceptVerdict, Soon } from './accept.ts';
 import { refusal, waitOf } from './accept.ts';
-import type { Admit } from './admit.ts';
+import type { Admit, AdmitEvents } from './admit.ts';
 import type {
   BackendHandlers,
   Connection,
@@ -27,16 +26,16 @@ import type { Counts } from './counts.ts';
 import type { Crew } from './crew.ts';
 import type { DeliverEvents } from './deliver.ts';
 import { type SessionEnd, sessionEnded, streamLost } from './ends.ts';
+import { MODELS_PATH } from './models.ts';
 import type { Overload } from './overload.ts';
 import type { Paths } from './paths.ts';
 import { tellAccept } from './points.ts';
 import { decidePost } from './posted.ts';
 import type { Request, Requests } from './requests.ts';
 import type { Admission, Session, Sessions } from './session.ts';
+import type { Sockets } from './sockets.ts';
+import { Sweep } from './sweep.ts';
 
-/** The sweep visits all sessions in this many ticks: a slice at a time, never a stall. */
-const SWEEP_SLICES = 5;
-const SWEEP_TICK_MS_MAX = 1_000;
 /** Closing many sessions at once would bring them all back at once. */
 const CLOSE_SPREAD_MS = 200;
 const DRAIN_POLL_MS = 10;
@@ -51,6 +50,7 @@ export interface ServerParts {
   readonly counts: Counts;
   readonly overload: Overload;
   readonly dialects: Readonly<Record<string, Dialect>>;
+  readonly sockets: Sockets;
   readonly clock: Clock;
   readonly random: Random;
   readonly ticker: Ticker;
@@ -65,13 +65,15 @@ export class Server implements BackendHandlers {
   readonly #parts: ServerParts;
   #options: Options;
   #draining = false;
-  #stopSweep: (() => void) | undefined = undefined;
-  #swept = 0;
-  #lag: LoopLag | undefined = undefined;
+  readonly #sweep: Sweep;
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
     this.#options = parts.options;
+    this.#sweep = new Sweep(parts, {
+      end: (session, error) => this.end(session, error),
+      checkKey: (session) => this.#checkKey(session),
+    });
   }
 
   get draining(): boolean {
@@ -79,23 +81,16 @@ export class Server implements BackendHandlers {
   }
   /** Between `start` and `stop`. */
   get listening(): boolean {
-    return this.#stopSweep !== undefined;
+    return this.#sweep.running;
   }
 
   /** Idempotent. */
   start(): void {
-    if (this.#stopSweep) return;
-    const { pingIntervalMs, idleTimeoutMs } = this.#options.server;
-    const { slowClientTimeoutMs } = this.#options.session;
-    const shortest = Math.min(pingIntervalMs, idleTimeoutMs, slowClientTimeoutMs);
-    const periodMs = Math.min(SWEEP_TICK_MS_MAX, Math.max(5, shortest / SWEEP_SLICES / 2));
-    this.#lag = new LoopLag(periodMs, this.#parts.clock.now());
-    this.#stopSweep = this.#parts.ticker.every(periodMs, () => this.#sweep());
+    this.#sweep.start();
   }
 
   stop(): void {
-    this.#stopSweep?.();
-    this.#stopSweep = undefined;
+    this.#sweep.stop();
   }
 
   // ① accept
@@ -115,12 +110,14 @@ export class Server implements BackendHandlers {
   #answer(head: RequestHead, verdict: AcceptVerdict): UpgradeVerdict {
     if (verdict.kind === 'refuse') return this.#refuse(head, verdict.error, verdict.reply);
     const { kind: _, protocol, ...admitted } = verdict;
+    const agreed = protocol === undefined ? {} : { protocol };
     const trace = parseTraceparent(head.header('traceparent'), head.header('tracestate'));
-    const route = verdict.dialect === 'route' ? { route: head.path } : {};
-    const { address } = head;
-    const user: Admission = { ...admitted, address, ...route, ...(trace && { trace }) };
+    const { address, path } = head;
+    const route = verdict.dialect === 'route' ? { route: path } : {};
+    const facts = { address, path, ...agreed, ...route, ...(trace && { trace }) };
+    const user: Admission = { ...admitted, ...facts };
     tellAccept(user.dialect, user.principal, address);
-    return { accept: true, user, ...(protocol === undefined ? {} : { protocol }) };
+    return { accept: true, user, ...agreed };
   }
 
   /** A POST that is answered in pieces: a session of one request. */
@@ -137,6 +134,20 @@ export class Server implements BackendHandlers {
     });
   }
 
+  /** Is a WebSocket served at its path? */
+  servesSocket(seen: RequestHead): boolean {
+    const { accept, paths } = this.#parts;
+    return paths.dialectOf(accept.locate(seen).path) !== undefined;
+  }
+
+  /** Is anything but the demo's page answered at its path over plain HTTP? */
+  servesPlain(seen: RequestHead): boolean {
+    const { accept, paths } = this.#parts;
+    const { path } = accept.locate(seen);
+    const known = paths.dialectOf(path) ?? paths.postOf(path);
+    return known !== undefined || `${path}/`.startsWith(`${MODELS_PATH}/`);
+  }
+
   open(connection: Connection): void {
     const { sessions, accept, counts, clock } = this.#parts;
     const admission = connection.user as Admission;
@@ -148,6 +159,7 @@ export class Server implements BackendHandlers {
     connection.user = session;
     accept.opened(admission.address, admission.principal);
     counts.opened(admission.dialect, sessions.count);
+    this.#parts.sockets.opened(session);
   }
 
   // ② admit
@@ -173,6 +185,7 @@ export class Server implements BackendHandlers {
     session.fullSinceMs = connection.buffered() > 0 ? this.#parts.clock.now() : 0;
     if (session.ending) return this.over(session);
     if (waits) this.credited(session);
+    this.#parts.sockets.drained(session);
   }
 
   credited(session: Session): void {
@@ -180,11 +193,11 @@ export class Server implements BackendHandlers {
     link.control(Kind.credit, session);
   }
 
-  close(connection: Connection, code = 1006): void {
+  close(connection: Connection, code = 1006, reason = ''): void {
     const session = connection.user as Session | undefined;
     if (!session) return;
     connection.user = undefined;
-    this.#leave(session, { by: 'client', closeCode: code });
+    this.#leave(session, { by: 'client', closeCode: code }, reason);
   }
 
   http(seen: RequestHead, body: Uint8Array): Soon<HttpReply> {
@@ -211,8 +224,9 @@ export class Server implements BackendHandlers {
   }
 
   closeSession(session: Session, code: number, reason: string, why?: Code): void {
-    session.connection.close(code, clipReason(reason));
-    this.#leave(session, { by: 'server', closeCode: code, code: why });
+    const said = clipReason(reason);
+    session.connection.close(code, said);
+    this.#leave(session, { by: 'server', closeCode: code, code: why }, said);
   }
 
   /** The one answer of a session is sent: it ends when all of that is taken, or when its client stops to read. */
@@ -247,10 +261,8 @@ export class Server implements BackendHandlers {
     const { accept, sessions } = this.#parts;
     accept.reconfigure(options);
     this.#options = options;
-    if (this.listening) {
-      this.stop();
-      this.start();
-    }
+    this.#parts.sockets.reconfigure(options);
+    this.#sweep.reconfigure(options);
     sessions.slice(0, sessions.used, (session) => this.#checkKey(session));
   }
 
@@ -271,7 +283,7 @@ export class Server implements BackendHandlers {
   }
 
   #idle(limitMs: number): Promise<void> {
-    const { requests, ticker } = this.#parts;
+    const { requests, sockets, ticker } = this.#parts;
     return new Promise((resolve) => {
       const done = () => {
         stop();
@@ -280,7 +292,7 @@ export class Server implements BackendHandlers {
       };
       const cancel = ticker.after(limitMs, done);
       const stop = ticker.every(DRAIN_POLL_MS, () => {
-        if (requests.count === 0) done();
+        if (requests.count === 0 && sockets.working === 0) done();
       });
     });
   }
@@ -310,7 +322,7 @@ export class Server implements BackendHandlers {
     return { accept: false, reply };
   }
 
-  #leave(session: Session, end: SessionEnd): void {
+  #leave(session: Session, end: SessionEnd, reason: string): void {
     if (!session.open) return;
     const { sessions, requests, accept, crew, counts, clock } = this.#parts;
     sessions.remove(session);
@@ -320,47 +332,7 @@ export class Server implements BackendHandlers {
     accept.closed(session.address, session.principal);
     counts.sessions(sessions.count);
     this.#parts.fact(sessionEnded(session, end, clock.now()));
-  }
-
-  /** Pings the silent, closes the dead and those who do not read. */
-  #sweep(): void {
-    const { sessions, clock } = this.#parts;
-    const nowMs = clock.now();
-    if (this.#lag) this.#parts.counts.lag(this.#lag.tick(nowMs));
-    const size = Math.ceil(sessions.used / SWEEP_SLICES) || 1;
-    const from = this.#swept >= sessions.used ? 0 : this.#swept;
-    this.#swept = from + size;
-    sessions.slice(from, this.#swept, (session) => this.#look(session, nowMs));
-    this.#parts.counts.held(this.#parts.requests.retainedBytes);
-    this.#parts.overload.sweep();
-  }
-
-  #look(session: Session, nowMs: number): void {
-    if (session.admission.byKey || session.revoked) this.#checkKey(session);
-    if (!session.open) return;
-    const { pingIntervalMs, idleTimeoutMs } = this.#options.server;
-    const { slowClientTimeoutMs } = this.#options.session;
-    if (session.fullSinceMs !== 0 && nowMs - session.fullSinceMs > slowClientTimeoutMs) {
-      this.#parts.counts.slowClient();
-      const limitMs = slowClientTimeoutMs;
-      return this.end(session, new MillraceError('MILLRACE_CLIENT_SLOW', { limitMs }));
-    }
-    // It waits for its answer, or reads it: it has nothing to say.
-    if (session.once && (session.unsettled > 0 || session.ending)) return;
-    if (session.heard) {
-      session.heard = session.pinged = false;
-      session.seenMs = nowMs;
-      return;
-    }
-    const silentMs = nowMs - session.seenMs;
-    if (silentMs > idleTimeoutMs) {
-      const limitMs = idleTimeoutMs;
-      return this.end(session, new MillraceError('MILLRACE_CLIENT_SILENT', { limitMs }));
-    }
-    if (silentMs > pingIntervalMs && !session.pinged) {
-      session.pinged = true;
-      session.connection.ping();
-    }
+    this.#parts.sockets.gone(session, end.closeCode, reason);
   }
 }
 
@@ -370,6 +342,21 @@ export function deliverEvents(server: () => Server): DeliverEvents {
     credited: (session) => server().credited(session),
     close: (session, code, reason) => server().closeSession(session, code, reason),
     over: (session) => server().over(session),
+  };
+}
+
+/** Admit's view of the server. */
+export function admitEvents(
+  server: () => Server,
+  sockets: Sockets,
+  overload: Overload,
+): AdmitEvents {
+  return {
+    end: (session, error) => server().end(session, error),
+    over: (session) => server().over(session),
+    began: () => overload.wake(),
+    socket: (session, bytes, binary) => sockets.received(session, bytes, binary),
+    refused: (session, error) => sockets.refused(session, error),
   };
 }
 

@@ -28,6 +28,10 @@ export interface Admission {
   readonly once?: boolean;
   /** Whose user code let it in; absent: any worker will do. */
   readonly worker?: number;
+  /** The path it connected to. */
+  readonly path?: string;
+  /** The subprotocol it was answered with. */
+  readonly protocol?: string;
 }
 
 /** One client's WebSocket, or its one HTTP request, as main sees it. */

@@ -38,6 +38,7 @@ const table: Readonly<Record<string, Effect>> = {
   'session.lanesMax': 'new sessions',
   'session.historyBytesMax': 'new sessions',
   'session.whenRevoked': 'now',
+  'session.socketBytesMax': 'now',
   'session.slowClientTimeoutMs': 'now',
   stream: 'new streams',
   routes: 'restart',

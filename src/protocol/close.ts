@@ -19,5 +19,9 @@ export const close = {
 
 /** A close reason has at most 123 bytes (RFC 6455 section 5.5). */
 export function clipReason(reason: string): string {
-  return Buffer.byteLength(reason) <= 123 ? reason : `${reason.slice(0, 100)}…`;
+  const bytes = Buffer.from(reason);
+  if (bytes.length <= 123) return reason;
+  let end = 120;
+  while ((bytes[end] & 0xc0) === 0x80) end--; // never inside a character
+  return `${bytes.subarray(0, end).toString()}…`;
 }

@@ -60,11 +60,47 @@ test('it can be imported and required', () => {
   assert.equal(run(process.execPath, '--no-warnings', '-e', required), expected);
 });
 
+test('millrace/testing can be imported and required, and finds the engine of millrace', () => {
+  const body = (load: string) => `
+    const { createEngine, connect } = ${load};
+    (async () => {
+      const engine = createEngine({ admin: { enabled: false }, threads: { workers: 1 }, log: { level: 'silent' } });
+      const client = await connect(engine, '/ws');
+      client.send('hello');
+      console.log(await client.next());
+      await engine.close();
+    })();`;
+  const imported = `import * as all from 'millrace'; import * as testing from 'millrace/testing';${body('{ ...all, ...testing }')}`;
+  assert.equal(run(process.execPath, '--input-type=module', '-e', imported), 'hello\n');
+  const required = body("{ ...require('millrace'), ...require('millrace/testing') }");
+  assert.equal(run(process.execPath, '--no-warnings', '-e', required), 'hello\n');
+});
+
+test('no library file waits at its top, which require() could not load', () => {
+  const ask = `import 'millrace'; import 'millrace/testing'; console.log('loaded')`;
+  assert.equal(run(process.execPath, '--input-type=module', '-e', ask), 'loaded\n');
+  const again = `require('millrace/testing'); require('millrace'); console.log('loaded')`;
+  assert.equal(run(process.execPath, '--no-warnings', '-e', again), 'loaded\n');
+});
+
+test('importing it loads neither servers nor threads: that waits for the start', () => {
+  const ask = `
+    await import('millrace');
+    const { createRequire } = await import('node:module');
+    const loaded = Object.keys(createRequire(process.cwd() + '/x.js').cache);
+    const heavy = loaded.filter((file) => /node_modules\\/(undici|uWebSockets|uws-|piscina|ws|pino)/.test(file));
+    console.log(heavy.join() || 'nothing');`;
+  assert.match(run(process.execPath, '--input-type=module', '-e', ask), /^nothing\n$/);
+});
+
 test('its types are found', () => {
   const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
     exports: Record<string, { types: string; default: string }>;
   };
-  const { types, default: code } = manifest.exports['.'];
-  assert.ok(existsSync(join(installed, types)), types);
-  assert.ok(existsSync(join(installed, code)), code);
+  for (const entry of ['.', './testing']) {
+    const { types, default: code } = manifest.exports[entry];
+    assert.equal(Object.keys(manifest.exports[entry])[0], 'types', 'types come first');
+    assert.ok(existsSync(join(installed, types)), types);
+    assert.ok(existsSync(join(installed, code)), code);
+  }
 });

@@ -1,5 +1,6 @@
 /** A WebSocket client for tests, over `ws`: a queue of what came, and promises for the rest. */
 import { type ClientOptions, type RawData, WebSocket } from 'ws';
+import { openInMemory } from './backend/in-memory.ts';
 
 export interface Received {
   readonly binary: boolean;
@@ -66,6 +67,7 @@ const WAIT_MS = 5000;
 
 /** Opens a socket; fails with RefusedError when the server answers HTTP. */
 export function open(url: string, options: OpenOptions = {}): Promise<TestClient> {
+  if (url.startsWith('memory:')) return openInMemory(url);
   const socket = new WebSocket(url, options.protocols ?? [], {
     perMessageDeflate: options.deflate ?? false,
     maxPayload: 0,

@@ -15,8 +15,9 @@ import { Deliver } from '../../src/main/deliver.ts';
 import { Overload } from '../../src/main/overload.ts';
 import { Paths } from '../../src/main/paths.ts';
 import { Requests } from '../../src/main/requests.ts';
-import { deliverEvents, Server } from '../../src/main/server.ts';
+import { admitEvents, deliverEvents, Server } from '../../src/main/server.ts';
 import { type Admission, Sessions } from '../../src/main/session.ts';
+import { createSockets } from '../../src/main/sockets.ts';
 import { Tally } from '../../src/main/tally.ts';
 import { openCounters } from '../../src/memory/counters.ts';
 import { UPSTREAM_ROWS } from '../../src/memory/layout.ts';
@@ -152,6 +153,7 @@ export class EngineSim {
     const events = deliverEvents(() => this.server);
     this.#deliver = new Deliver(this.sessions, this.requests, this.slab, counts, events);
     const { links } = this.crew;
+    const sockets = createSockets(new Map(), this.options, counts, clock, () => this.server);
     const admit = new Admit(
       this.options,
       dialects,
@@ -160,11 +162,7 @@ export class EngineSim {
       unlimited,
       clock,
       counts,
-      {
-        end: (session, error) => this.server.end(session, error),
-        over: (session) => this.server.over(session),
-        began: () => this.overload.wake(),
-      },
+      admitEvents(() => this.server, sockets, this.overload),
     );
     const accept = createAccept(this.options, { wall: () => clock.wall() });
     this.server = new Server({
@@ -177,6 +175,7 @@ export class EngineSim {
       requests: this.requests,
       counts,
       dialects,
+      sockets,
       clock,
       ticker,
       random,
@@ -237,7 +236,7 @@ export class EngineSim {
 
   leave(connection: FakeConnection): void {
     connection.open = false;
-    this.server.close(connection);
+    this.server.close(connection, 1006, '');
   }
 
   /** The worker's thread is gone, between two turns of its loop. */

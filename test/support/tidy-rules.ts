@@ -27,6 +27,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   parts: [...bottom, 'policy', 'memory', 'codec', 'protocol', 'observe', 'threads'],
   client: [],
   engine: [...thread, 'main'],
+  testing: [...thread, 'engine', 'main', 'simulate'],
   index: ['engine', 'options', 'errors', 'parts', 'simulate'],
   cli: ['engine', 'options', 'errors', 'observe', 'parts', 'simulate'],
 };

@@ -55,7 +55,7 @@ async function listen(options: ListenOptions, handlers: BackendHandlers): Promis
 }
 
 /** Handshakes, and the sockets that came of them. */
-class Upgrades {
+export class Upgrades {
   readonly #handlers: BackendHandlers;
   readonly #sockets: WebSocketServer;
   /** Upgraded or upgrading: node:http no longer knows them. */

@@ -20,6 +20,9 @@ export const session = z.strictObject({
     .describe(
       'What becomes of a session whose API key is removed, disabled or expires: closed at once with 1008, or when its running answers have ended.',
     ),
+  socketBytesMax: bytes(4 * MiB, 64 * KiB, 1024 * MiB).describe(
+    'Bytes that may wait in a session of engine.socket: for a client that does not read, and for a handler that is not done; above it is closed with 1013.',
+  ),
   slowClientTimeoutMs: ms(30_000, 100).describe(
     'A client that reads nothing for this long while frames wait is closed with 1013.',
   ),

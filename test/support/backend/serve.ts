@@ -14,6 +14,8 @@ import { createUwsBackend } from '../../../src/main/backend/uws.ts';
 import { loadNative } from '../../../src/main/backend/uws-module.ts';
 import { createWsBackend } from '../../../src/main/backend/ws.ts';
 import { securePorts } from '../raw-client.ts';
+import { createAttachedBackend } from './attached.ts';
+import { createMemoryBackend, memoryUrl } from './in-memory.ts';
 
 export interface Implementation {
   readonly label: string;
@@ -23,15 +25,34 @@ export interface Implementation {
   readonly modern: boolean;
   /** It listens with these certificates. */
   readonly tls?: TlsMaterial;
+  /** The suites whose clients it can have; absent: all. */
+  readonly suites?: readonly string[];
   /** Why it cannot run here: its tests are reported as skipped with this reason. */
   readonly missing?: string;
 }
 
 export const implementations: readonly Implementation[] = [
   { label: 'ws', name: 'ws', create: createWsBackend, modern: true },
+  {
+    label: 'a server of the application',
+    name: 'ws',
+    create: createAttachedBackend,
+    modern: true,
+    // That server listens for itself.
+    suites: ['sending', 'messages', 'closing', 'faults', 'handshakes', 'http', 'streams', 'floods'],
+  },
   uws('uWebSockets.js 20.57', 'uWebSockets.js', true),
   uws('uWebSockets.js 20.30', 'uws-glibc227', false),
 ];
+
+/** No bytes on a wire: most suites cannot look at it. */
+export const inMemory: Implementation = {
+  label: 'memory',
+  name: 'ws',
+  create: createMemoryBackend,
+  modern: true,
+  suites: ['sending'],
+};
 
 function uws(label: string, packageName: string, modern: boolean): Implementation {
   try {
@@ -124,7 +145,7 @@ export async function serve(
   return {
     ...log,
     port,
-    url: `ws${s}://127.0.0.1:${port}/ws`,
+    url: listening.host === 'memory' ? memoryUrl(port) : `ws${s}://127.0.0.1:${port}/ws`,
     client: full.tls ? (https as unknown as typeof http) : http,
     http: `http${s}://127.0.0.1:${port}`,
     at: (host) => `ws${s}://${host}:${port}/`,

@@ -1,6 +1,6 @@
 /** One suite, every implementation (src/main/backend/backend.ts). */
 import { describe, it } from 'node:test';
-import { implementations } from '../../../support/backend/serve.ts';
+import { implementations, inMemory } from '../../../support/backend/serve.ts';
 import { closing } from './suites/closing.ts';
 import { faults } from './suites/faults.ts';
 import { floods } from './suites/floods.ts';
@@ -13,10 +13,12 @@ import { streams } from './suites/streams.ts';
 
 const suites = { sending, messages, closing, faults, handshakes, http, streams, listening, floods };
 
-for (const implementation of implementations) {
+for (const implementation of [...implementations, inMemory]) {
   const { missing } = implementation;
   describe(`the backend contract over ${implementation.label}`, { skip: missing ?? false }, () => {
-    for (const [name, suite] of Object.entries(suites)) describe(name, () => suite(implementation));
+    for (const [name, suite] of Object.entries(suites))
+      if (implementation.suites?.includes(name) ?? true)
+        describe(name, () => suite(implementation));
   });
 }
 

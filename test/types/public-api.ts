@@ -1,0 +1,69 @@
+/** Compiled, never run: what the types of the public API infer and refuse. A line that should not compile and does fails the build. */
+import { type Code, createEngine, type Engine, MillraceError } from '../../src/index.ts';
+import { connect, simulatedUpstream } from '../../src/testing/testing.ts';
+
+type IsAny<T> = 0 extends 1 & T ? true : false;
+type Equal<A, B> =
+  IsAny<A> extends true ? false : [A] extends [B] ? ([B] extends [A] ? true : false) : false;
+declare function same<A, B>(equal: Equal<A, B>): void;
+
+export async function options(): Promise<void> {
+  const engine = createEngine({ balance: { loadBalanceStrategy: 'Random' } });
+  same<typeof engine, Engine>(true);
+  same<typeof engine.options.server.port, number>(true);
+  same<Awaited<ReturnType<typeof engine.listen>>['url'], string>(true);
+  // @ts-expect-error -- not a strategy
+  createEngine({ balance: { loadBalanceStrategy: 'Luck' } });
+  // @ts-expect-error -- no such option
+  createEngine({ server: { prot: 1 } });
+  await using scoped = createEngine();
+  same<typeof scoped, Engine>(true);
+}
+
+export function sockets(engine: Engine): void {
+  engine
+    .socket('/a', {
+      data: ({ address }) => ({ address, turns: 0 }),
+      message(socket, message) {
+        same<typeof message, string | Uint8Array>(true);
+        same<typeof socket.data, { address: string; turns: number }>(true);
+        // @ts-expect-error -- no such state
+        socket.data.turn = 1;
+        // @ts-expect-error -- neither text nor bytes
+        return socket.send(1);
+      },
+      close(_, code, reason) {
+        same<typeof code, number>(true);
+        same<typeof reason, string>(true);
+      },
+    })
+    .socket('/b', {
+      async open(socket) {
+        same<typeof socket.data, undefined>(true);
+        for await (const message of socket) same<typeof message, string | Uint8Array>(true);
+        same<Awaited<ReturnType<typeof socket.send>>, 'sent' | 'closed'>(true);
+      },
+    });
+  // @ts-expect-error -- no such handler
+  engine.socket('/c', { mesage() {} });
+}
+
+export function errors(thrown: unknown): void {
+  if (!(thrown instanceof MillraceError)) return;
+  same<typeof thrown.code, Code>(true);
+  if (thrown.code === 'MILLRACE_PORT_TAKEN') same<typeof thrown.code, 'MILLRACE_PORT_TAKEN'>(true);
+  // @ts-expect-error -- no such code
+  if (thrown.code === 'MILLRACE_PORT_TOOK') return;
+  // @ts-expect-error -- its sentence needs host and port
+  throw new MillraceError('MILLRACE_PORT_TAKEN', {});
+}
+
+export async function testing(engine: Engine): Promise<void> {
+  const upstream = await simulatedUpstream({ seed: 1 });
+  same<typeof upstream.url, string>(true);
+  upstream.faults.set({ status: 503 });
+  // @ts-expect-error -- no such fault
+  upstream.faults.set({ statos: 503 });
+  const client = await connect(engine, '/ws', { headers: { authorization: 'Bearer x' } });
+  for await (const message of client) same<typeof message, string | Uint8Array>(true);
+}
