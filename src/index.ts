@@ -22,3 +22,26 @@ export {
 } from './engine/engine.ts';
 export { type Code, codes, MillraceError, type Retry } from './errors.ts';
 export type { Options, UserOptions } from './options/schema.ts';
+export {
+  type AuthRequest,
+  type AuthVerdict,
+  type Conversation,
+  type Decoder,
+  type Dialect,
+  defineDialect,
+  defineHooks,
+  defineProvider,
+  defineRoute,
+  type Encoder,
+  type Finished,
+  type Hooks,
+  type ModelRequest,
+  type Provider,
+  type RequestAsked,
+  type RequestVerdict,
+  type RouteContext,
+  type RouteHandler,
+  type RouteRequest,
+  type StreamPart,
+  type StreamRequest,
+} from './parts/modules.ts';

@@ -67,6 +67,14 @@ export interface Engine extends AsyncDisposable {
    */
   socket<Data = undefined>(path: string, handlers: SocketHandlers<Data>): this;
   /**
+   * Answers the messages of a path with the async generator that a module exports as its default: in every worker, beside the upstreams'
+   * sockets. Before the start. The same as an entry of `routes` in the options.
+   *
+   * @throws MILLRACE_STARTED, MILLRACE_PATH_INVALID, MILLRACE_PATH_TAKEN, MILLRACE_OPTION_INVALID for a module that is neither a `file:`
+   *   URL nor an absolute path. A module that cannot be used fails the start: MILLRACE_MODULE_UNUSABLE.
+   */
+  route(path: string, module: string | URL): this;
+  /**
    * Starts threads and the admin port without listening for clients: for an application that brings its own server, and for tests.
    * `listen` does it by itself. Idempotent.
    *
@@ -181,6 +189,17 @@ class OwnEngine implements Engine {
       throw new MillraceError('MILLRACE_STARTED', { what: 'engine.socket' });
     this.#paths.claim(path, 'socket');
     this.#sockets.set(path, handlers);
+    return this;
+  }
+
+  route(path: string, module: string | URL): this {
+    if (this.#running || this.#closed)
+      throw new MillraceError('MILLRACE_STARTED', { what: 'engine.route' });
+    // Checked by the same rules as if it stood in the options.
+    const [route] = resolveOptions({ code: { routes: [{ path, module }] } }).options.routes;
+    this.#paths.claim(path, 'route');
+    const routes = Object.freeze([...this.options.routes, route]) as Options['routes'];
+    this.#options = Object.freeze({ ...this.options, routes });
     return this;
   }
 
