@@ -6,16 +6,20 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { MillraceError } from '../errors.ts';
 import type { Listening } from '../main/backend/backend.ts';
 import type { AttachableServer } from '../main/backend/ws-attach.ts';
+import { functionRoute, type RouteLine } from '../main/function-route.ts';
 import type { Paths } from '../main/paths.ts';
 import { servedPaths } from '../main/served-paths.ts';
 import type { SocketHandlers } from '../main/socket.ts';
 import type { Readiness, Status } from '../main/status.ts';
+import { must } from '../must.ts';
 import type { Log } from '../observe/log.ts';
 import type { MetricsRegistry } from '../observe/prometheus.ts';
 import type { Otel, OtelApi } from '../observe/spans.ts';
 import { changesOf, refuseFixed } from '../options/changes.ts';
 import { resolveOptions } from '../options/resolve.ts';
 import type { Options, UserOptions } from '../options/schema.ts';
+import type { RouteHandler } from '../protocol/route.ts';
+import { systemTicker } from '../threads/world.ts';
 import { addressOf } from './address.ts';
 import { EngineMetrics } from './metrics.ts';
 import type { Running, Served } from './run.ts';
@@ -74,6 +78,13 @@ export interface Engine extends AsyncDisposable {
    *   URL nor an absolute path. A module that cannot be used fails the start: MILLRACE_MODULE_UNUSABLE.
    */
   route(path: string, module: string | URL): this;
+  /**
+   * The same generator as a function: it runs on main, beside the application's own objects. Slower: what upstreams say crosses threads as
+   * JSON, and what it yields is encoded on the thread that holds every socket (docs/PERFORMANCE.md has the figure).
+   *
+   * @throws MILLRACE_STARTED, MILLRACE_PATH_INVALID, MILLRACE_PATH_TAKEN.
+   */
+  route(path: string, handler: RouteHandler): this;
   /**
    * Starts threads and the admin port without listening for clients: for an application that brings its own server, and for tests.
    * `listen` does it by itself. Idempotent.
@@ -165,6 +176,8 @@ class OwnEngine implements Engine {
   #options: Options;
   readonly #extras: EngineExtras;
   readonly #paths: Paths;
+  /** Given by `engine.route`. */
+  readonly #routes: Options['routes'][number][] = [];
   readonly #sockets = new Map<string, SocketHandlers<unknown>>();
   #running: Promise<Running> | undefined;
   /** The same, once it runs. */
@@ -192,14 +205,34 @@ class OwnEngine implements Engine {
     return this;
   }
 
-  route(path: string, module: string | URL): this {
+  route(path: string, code: string | URL | RouteHandler): this {
     if (this.#running || this.#closed)
       throw new MillraceError('MILLRACE_STARTED', { what: 'engine.route' });
+    if (typeof code === 'function') return this.socket(path, this.#onMain(code));
+    return this.#inWorkers(path, code);
+  }
+
+  #onMain(handler: RouteHandler): SocketHandlers<RouteLine> {
+    const parts = () => {
+      must(this.#now, 'clients come after the start');
+      return this.#now.parts;
+    };
+    return functionRoute(handler, {
+      options: this.options,
+      ticker: systemTicker,
+      engine: () => parts().server,
+      failed: (error) => parts().counts.error(error.code),
+      abandoned: () => parts().counts.routeAbandoned(),
+      fault: (error, where) => parts().observer.fault(error, where),
+    });
+  }
+
+  #inWorkers(path: string, module: string | URL): this {
     // Checked by the same rules as if it stood in the options.
     const [route] = resolveOptions({ code: { routes: [{ path, module }] } }).options.routes;
     this.#paths.claim(path, 'route');
-    const routes = Object.freeze([...this.options.routes, route]) as Options['routes'];
-    this.#options = Object.freeze({ ...this.options, routes });
+    this.#routes.push(route);
+    this.#options = this.#withRoutes(this.#options);
     return this;
   }
 
@@ -258,8 +291,18 @@ class OwnEngine implements Engine {
     return listening;
   }
 
+  /** What `engine.route` added stays, whatever the options say. */
+  #withRoutes(options: Options): Options {
+    const added = this.#routes.filter(
+      (own) => !options.routes.some(({ path }) => path === own.path),
+    );
+    if (added.length === 0) return options;
+    const routes = Object.freeze([...options.routes, ...added]) as Options['routes'];
+    return Object.freeze({ ...options, routes });
+  }
+
   async update(user: UserOptions): Promise<readonly string[]> {
-    const { options } = resolveOptions({ code: user });
+    const options = this.#withRoutes(resolveOptions({ code: user }).options);
     const running = await this.#running;
     if (this.#closed) throw new MillraceError('MILLRACE_CLOSED', {});
     const changes = changesOf(this.#options, options);

@@ -96,6 +96,9 @@ export class Counts {
   ringFull(): void {
     this.#add('millrace_ring_full_total');
   }
+  routeAbandoned(): void {
+    this.#add('millrace_routes_abandoned_total');
+  }
   workerLost(): void {
     this.#add('millrace_workers_lost_total');
   }

@@ -24,6 +24,8 @@ export interface SocketFacts {
   readonly principal: string;
   /** The client's address as text. */
   readonly address: string;
+  /** Models its key may ask for, one that ends in * standing for all that begin so; undefined: every model. */
+  readonly models: readonly string[] | undefined;
 }
 
 /**
@@ -133,6 +135,9 @@ export class OwnSocket<Data> implements Socket<Data> {
   }
   get address(): string {
     return this.#session.address;
+  }
+  get models(): readonly string[] | undefined {
+    return this.#session.admission.rights?.models;
   }
   get open(): boolean {
     return this.#session.open;

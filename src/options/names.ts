@@ -6,6 +6,7 @@ export const dialectNames = [
   'echo',
   'socket',
   'route',
+  'parts',
   'responses-http',
   'completions',
 ] as const;

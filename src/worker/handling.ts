@@ -9,8 +9,8 @@
 import { asMillraceError, MillraceError } from '../errors.ts';
 import { Flag } from '../memory/layout.ts';
 import type { ModelList } from '../protocol/dialect.ts';
-import { errorFrame } from '../protocol/dialects/route.ts';
 import type { RouteHandler, RouteRequest, RouteSession } from '../protocol/route.ts';
+import { failureOf, frameOf, framesOf, type RouteFrames } from '../protocol/route-frames.ts';
 import type { SessionFacts } from '../threads/messages.ts';
 import type { Means } from './means.ts';
 import type { Tap } from './tap.ts';
@@ -40,7 +40,7 @@ export class Handling implements Running {
   readonly #done: () => void;
   readonly #asked: Asked;
   readonly #leaving = new AbortController();
-  #frames: Frames | undefined;
+  #frames: RouteFrames | undefined;
   #roomy: (() => void) | undefined;
   #committed = false;
   #over = false;
@@ -78,7 +78,7 @@ export class Handling implements Running {
   async #run(): Promise<void> {
     const { signal } = this.#leaving;
     const { handler, request, session } = this.#ask;
-    const frames = iterate(handler(request, { upstream: this.#asked, signal, session }));
+    const frames = framesOf(handler(request, { upstream: this.#asked, signal, session }));
     this.#frames = frames;
     for (let frame = 1; ; frame++) {
       if (!this.#tap.clear()) await this.#room();
@@ -107,11 +107,7 @@ export class Handling implements Running {
 
   #say(value: unknown): void {
     const { outputBytesMax } = this.#means.options.stream;
-    const binary = value instanceof Uint8Array;
-    const bytes = binary ? value : Buffer.from(textOf(value));
-    if (bytes.byteLength > outputBytesMax) {
-      throw new MillraceError('MILLRACE_OUTPUT_TOO_LARGE', { max: outputBytesMax });
-    }
+    const { bytes, binary } = frameOf(value, outputBytesMax);
     const flags = (binary ? Flag.binary : 0) | (this.#committed ? 0 : Flag.commit);
     this.#committed = true;
     this.#tap.frame(bytes, bytes.byteLength, flags, this.#tap.nextSequence);
@@ -128,11 +124,10 @@ export class Handling implements Running {
 
   #fail(thrown: unknown): void {
     const means = this.#means;
-    const typed = thrown instanceof MillraceError;
-    const error = typed ? thrown : new MillraceError('MILLRACE_ROUTE_FAILED', {});
+    const { error, frame, fault } = failureOf(thrown);
     means.tally.error(error.code);
-    if (!typed) means.fault('route', asMillraceError(thrown));
-    this.#tap.last(errorFrame(error, typed ? {} : exposed(thrown)));
+    if (fault) means.fault('route', fault);
+    this.#tap.last(frame);
   }
 
   /** Nothing of the generator is said any more. */
@@ -167,31 +162,4 @@ export class Handling implements Running {
   async #returned(): Promise<void> {
     await this.#frames?.return?.();
   }
-}
-
-type Frames = AsyncIterator<unknown> | Iterator<unknown>;
-
-function iterate(answer: unknown): Frames {
-  if (typeof answer === 'object' && answer !== null) {
-    if (Symbol.asyncIterator in answer) {
-      return (answer as AsyncIterable<unknown>)[Symbol.asyncIterator]();
-    }
-    if (Symbol.iterator in answer) return (answer as Iterable<unknown>)[Symbol.iterator]();
-  }
-  throw new TypeError('a route returns an async generator: write `async function*`');
-}
-
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value;
-  const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : undefined;
-  if (text !== undefined) return text;
-  throw new TypeError(`a route yields strings, bytes or objects, not ${String(value)}`);
-}
-
-/** An error made for clients says so: `expose: true`, as HTTP frameworks have it. */
-function exposed(thrown: unknown): { code?: string; message?: string } {
-  if (!(thrown instanceof Error) || !('expose' in thrown) || thrown.expose !== true) return {};
-  const code = 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined;
-  const short = code !== undefined && /^[\w.-]{1,64}$/.test(code);
-  return { message: thrown.message, ...(short ? { code } : {}) };
 }

@@ -3,18 +3,13 @@ import { MillraceError } from '../errors.ts';
 import type { Ledger } from '../memory/contract.ts';
 import type { ModelList } from '../protocol/dialect.ts';
 import { toModelRequest } from '../protocol/model-request.ts';
-import type {
-  RouteUpstream,
-  StreamPart,
-  StreamRequest,
-  UpstreamStream,
-} from '../protocol/route.ts';
+import { PulledStream } from '../protocol/pulled-stream.ts';
+import type { RouteUpstream, StreamRequest, UpstreamStream } from '../protocol/route.ts';
 import type { SessionFacts } from '../threads/messages.ts';
 import { hookedStream } from './hooked-stream.ts';
 import type { Means } from './means.ts';
 import type { Address } from './outbox.ts';
 import { PartQueue } from './part-queue.ts';
-import type { Running } from './vetting.ts';
 
 /** In whose name it is asked, and where the account of what waits is kept. */
 export interface Asker {
@@ -30,7 +25,7 @@ export interface Asker {
 export class Asked implements RouteUpstream {
   readonly #means: Means;
   readonly #asker: Asker;
-  readonly #running = new Set<Pulled>();
+  readonly #running = new Set<PulledStream>();
   #closed = false;
 
   constructor(means: Means, asker: Asker) {
@@ -55,10 +50,14 @@ export class Asked implements RouteUpstream {
     const turn = { lane: '', model: request.model, responseId, detail: undefined };
     const about = { turn, dialect, principal, keyName, trace };
     const parts = { means: this.#means, facts: about, session: facts, request };
-    const make = (done: () => void) => hookedStream({ ...parts, encoder: queue, tap: queue, done });
-    const pulled = new Pulled(queue, signal, make, (self) => this.#running.delete(self));
+    const pulled: PulledStream = new PulledStream(queue.pipe, signal, () => stream.cancel('gone'));
+    const done = () => {
+      pulled.over();
+      this.#running.delete(pulled);
+    };
+    const stream = hookedStream({ ...parts, encoder: queue, tap: queue, done });
     this.#running.add(pulled);
-    pulled.start();
+    stream.start();
     return pulled;
   }
 
@@ -67,53 +66,5 @@ export class Asked implements RouteUpstream {
     this.#closed = true;
     for (const pulled of this.#running) pulled.end(new MillraceError('MILLRACE_CANCELLED', {}));
     this.#running.clear();
-  }
-}
-
-class Pulled implements UpstreamStream {
-  readonly #stream: Running;
-  readonly #queue: PartQueue;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = () => this.end(this.#signal?.reason);
-
-  constructor(
-    queue: PartQueue,
-    signal: AbortSignal | undefined,
-    make: (done: () => void) => Running,
-    over: (self: Pulled) => void,
-  ) {
-    this.#queue = queue;
-    this.#signal = signal;
-    this.#stream = make(() => {
-      signal?.removeEventListener('abort', this.#onAbort);
-      over(this);
-    });
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
-  }
-
-  start(): void {
-    this.#stream.start();
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  next(): Promise<IteratorResult<StreamPart>> {
-    return this.#queue.next();
-  }
-
-  return(): Promise<IteratorResult<StreamPart>> {
-    this.end(undefined);
-    return Promise.resolve({ done: true, value: undefined });
-  }
-
-  async *text(): AsyncIterableIterator<string> {
-    for await (const part of this) if (part.type === 'text') yield part.text;
-  }
-
-  end(error: unknown): void {
-    this.#queue.stop(error);
-    this.#stream.cancel('gone');
   }
 }

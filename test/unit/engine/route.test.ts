@@ -32,3 +32,13 @@ test('after the start it is too late', async () => {
   assert.throws(() => engine.route('/a', moduleOf('route')), { code: 'MILLRACE_STARTED' });
   await engine.close();
 });
+
+test('a changed configuration leaves what engine.route added in place', async () => {
+  const engine = createEngine(options, { log: quiet });
+  engine.route('/a', moduleOf('route'));
+  await engine.start();
+  const changed = await engine.update({ ...options, server: { port: 0, pingIntervalMs: 20_000 } });
+  assert.equal(changed.length, 1);
+  assert.equal(engine.options.routes.length, 1);
+  await engine.close();
+});
