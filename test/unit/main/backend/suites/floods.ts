@@ -9,12 +9,15 @@ import { until } from '../../../../support/until.ts';
 const openFiles = () => readdirSync('/proc/self/fd').length;
 
 export function floods(implementation: Implementation): void {
-  it('leaks nothing over 1,000 connections, ended in every way', async (t) => {
+  // Over TLS a handshake costs both of its ends, which are one thread here, a hundred times as much.
+  const rounds = implementation.tls ? 3 : 20;
+
+  it(`leaks nothing over ${rounds * 50} connections, ended in every way`, async (t) => {
     const served = await serve(t, implementation);
     await (await open(served.url)).close();
     await until(() => served.closes.length === 1, 'the close');
     const before = process.platform === 'linux' ? openFiles() : 0;
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < rounds; round++) {
       const clients = await Promise.all(
         Array.from({ length: 50 }, () => RawClient.open(served.port)),
       );
@@ -31,8 +34,8 @@ export function floods(implementation: Implementation): void {
       await until(() => clients.every(over), 'the clients’ ends');
       for (const client of clients) client.reset();
     }
-    await until(() => served.closes.length === 1_001, 'the closes');
-    assert.equal(new Set(served.closes.map(({ connection }) => connection)).size, 1_001);
+    await until(() => served.closes.length === rounds * 50 + 1, 'the closes');
+    assert.equal(new Set(served.closes.map(({ connection }) => connection)).size, rounds * 50 + 1);
     if (before > 0) await until(() => openFiles() <= before + 2, 'the files of before');
     assert.deepEqual(served.faults, []);
   });
@@ -66,10 +69,10 @@ export function floods(implementation: Implementation): void {
     assert.equal(served.messages.length, 1);
   });
 
-  it('survives 2,000 handshakes at once and resets inside frames', async (t) => {
+  it('survives handshakes, 200 at once, and resets inside frames', async (t) => {
     const served = await serve(t, implementation);
     const whole = frame({ opcode: opcode.binary, payload: Buffer.alloc(70_000) });
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < rounds / 2; round++) {
       const clients = await Promise.all(
         Array.from({ length: 200 }, () => RawClient.open(served.port)),
       );
