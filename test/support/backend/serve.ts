@@ -45,6 +45,9 @@ export const implementations: readonly Implementation[] = [
   uws('uWebSockets.js 20.30', 'uws-glibc227', false),
 ];
 
+/** Those that listen for themselves, and so speak TLS and read PROXY headers. */
+export const listeners = implementations.filter(({ suites }) => suites === undefined);
+
 /** No bytes on a wire: most suites cannot look at it. */
 export const inMemory: Implementation = {
   label: 'memory',

@@ -2,7 +2,7 @@
 import { after, describe } from 'node:test';
 import { loadTls } from '../../../../src/main/backend/tls-material.ts';
 import { schema } from '../../../../src/options/schema.ts';
-import { implementations } from '../../../support/backend/serve.ts';
+import { listeners } from '../../../support/backend/serve.ts';
 import { Certificates } from '../../../support/certificates.ts';
 import { closing } from './suites/closing.ts';
 import { faults } from './suites/faults.ts';
@@ -34,7 +34,7 @@ const suites = {
   floods,
 };
 
-for (const implementation of implementations) {
+for (const implementation of listeners) {
   const { missing, label } = implementation;
   describe(`the backend contract over ${label} and TLS`, { skip: missing ?? false }, () => {
     for (const [name, suite] of Object.entries(suites))

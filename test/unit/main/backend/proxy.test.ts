@@ -10,7 +10,7 @@ import { loadTls } from '../../../../src/main/backend/tls-material.ts';
 import { trustedPeers } from '../../../../src/main/backend/trusted-peers.ts';
 import { schema } from '../../../../src/options/schema.ts';
 import { proxyV2 } from '../../../support/backend/proxy-v2.ts';
-import { type Implementation, implementations, serve } from '../../../support/backend/serve.ts';
+import { type Implementation, listeners, serve } from '../../../support/backend/serve.ts';
 import { Certificates } from '../../../support/certificates.ts';
 import { frame, handshake, opcode, RawClient } from '../../../support/raw-client.ts';
 import { until } from '../../../support/until.ts';
@@ -56,7 +56,7 @@ async function said(port: number, ...pieces: (string | Uint8Array)[]): Promise<s
   return status === 0 ? 'dropped' : String(status);
 }
 
-for (const implementation of implementations) {
+for (const implementation of listeners) {
   const { missing, label, name } = implementation;
   describe(`PROXY headers over ${label}`, { skip: missing ?? false }, () => {
     it('of a trusted proxy tell the client’s address, for requests and sessions', async (t) => {
@@ -131,7 +131,7 @@ for (const implementation of implementations) {
 }
 
 describe('PROXY headers over ws', () => {
-  const [ws] = implementations.filter(({ name }) => name === 'ws');
+  const [ws] = listeners.filter(({ name }) => name === 'ws');
   const made = new Certificates();
   after(() => made.remove());
 

@@ -5,7 +5,7 @@ import { after, describe, it } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { loadTls, type TlsMaterial } from '../../../../src/main/backend/tls-material.ts';
 import { schema, type UserOptions } from '../../../../src/options/schema.ts';
-import { implementations, serve } from '../../../support/backend/serve.ts';
+import { listeners, serve } from '../../../support/backend/serve.ts';
 import { Certificates } from '../../../support/certificates.ts';
 import { open } from '../../../support/client.ts';
 import { until } from '../../../support/until.ts';
@@ -44,7 +44,7 @@ function seen(port: number, options: ConnectionOptions = {}): Promise<string> {
   });
 }
 
-for (const implementation of implementations) {
+for (const implementation of listeners) {
   const { missing, label } = implementation;
   describe(`TLS over ${label}`, { skip: missing ?? false }, () => {
     it('shows the certificate of the name that is asked for', async (t) => {
@@ -135,7 +135,7 @@ for (const implementation of implementations) {
 
 describe('clients’ own certificates', () => {
   it('are required by the ws backend where their authority is named', async (t) => {
-    const [implementation] = implementations.filter(({ name }) => name === 'ws');
+    const [implementation] = listeners.filter(({ name }) => name === 'ws');
     const tls = material({ ...first, caFile: second.certFile });
     const served = await serve(t, implementation, {}, { tls });
     const come = (of?: typeof first) =>
