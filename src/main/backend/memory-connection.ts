@@ -147,7 +147,8 @@ export class MemoryConnection implements Connection {
   #put(frame: Frame): void {
     this.#queue.push(frame);
     this.#queued += sizeOf(frame);
-    this.#pump();
+    // Behind others it waits for its turn: what a client takes shows in the next one.
+    if (this.#queue.length === 1) this.#pump();
   }
 
   /** Moves what fits into the window; one message of any size when it is empty. */
