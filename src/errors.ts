@@ -357,6 +357,12 @@ export const failures = {
     type: 'server_error',
     text: 'no upstream for {model} is available',
   },
+  MILLRACE_UPSTREAM_BUSY: {
+    retry: 'later',
+    status: 503,
+    type: 'server_error',
+    text: 'every upstream for {model} is at its limit, and no place came free within {waitMs} ms',
+  },
   MILLRACE_UPSTREAM_REFUSED: {
     retry: 'elsewhere',
     status: 502,

@@ -5,14 +5,17 @@
 import { MillraceError } from '../errors.ts';
 import type { UpstreamTable } from '../memory/contract.ts';
 import { UPSTREAM_ROW_WORDS, UpstreamWord } from '../memory/layout.ts';
-import type { UpstreamOptions } from '../options/schema.ts';
+import type { Options, UpstreamOptions } from '../options/schema.ts';
 import { Health } from '../policy/health.ts';
+import { Scale, type ScaleRules } from '../policy/scale.ts';
 import type { Seat } from '../policy/upstream-roster.ts';
 
 export class Board {
   readonly #table: UpstreamTable;
   #upstreams: readonly UpstreamOptions[] = [];
   #seats: readonly Seat[] = [];
+  #pool: Options['pool'] | undefined;
+  readonly #scales = new Map<number, { since: number; rules: ScaleRules; scale: Scale }>();
 
   constructor(table: UpstreamTable) {
     this.#table = table;
@@ -22,7 +25,8 @@ export class Board {
    * Writes what the configuration says. A row that stays with its upstream keeps what a former coordinator, workers or an operator
    * have put there; a row of no upstream any more takes no new streams, and those that run there finish.
    */
-  write(upstreams: readonly UpstreamOptions[], seats: readonly Seat[]): void {
+  write({ upstreams, pool }: Pick<Options, 'upstreams' | 'pool'>, seats: readonly Seat[]): void {
+    this.#pool = pool;
     const former = new Map(this.#upstreams.map(({ name, models }) => [name, models.join('\n')]));
     this.#upstreams = upstreams;
     this.#seats = seats;
@@ -30,7 +34,8 @@ export class Board {
     for (let row = 0; row < this.#table.upstreamsMax; row++) {
       if (!seated.has(row)) this.#table.set(row, UpstreamWord.present, 0);
     }
-    for (const [at, { name, models, weight, maxConnections }] of upstreams.entries()) {
+    for (const [at, upstream] of upstreams.entries()) {
+      const { name, models, weight } = upstream;
       const { row, since } = seats[at];
       const isNew =
         this.#table.get(row, UpstreamWord.present) === 0 ||
@@ -41,12 +46,56 @@ export class Board {
         this.#table.clearCircuits(row);
       }
       this.#table.set(row, UpstreamWord.weight, weight);
-      this.#table.set(row, UpstreamWord.capacity, maxConnections);
+      this.#places(row, upstream, pool);
       this.#table.set(row, UpstreamWord.epoch, since);
       // Last: workers choose among rows that are present.
       this.#table.set(row, UpstreamWord.present, 1);
     }
     this.#table.bump();
+  }
+
+  /** A pool that grew stays as large as it is, within its bounds. */
+  #places(row: number, upstream: UpstreamOptions, { enableAutoScaling }: Options['pool']): void {
+    const { minConnections, maxConnections } = upstream;
+    const now = this.#table.get(row, UpstreamWord.capacity);
+    const least = enableAutoScaling ? Math.min(minConnections, maxConnections) : maxConnections;
+    const places = Math.min(maxConnections, Math.max(least, now));
+    this.#table.set(row, UpstreamWord.capacityMax, maxConnections);
+    this.#table.set(row, UpstreamWord.capacity, places);
+  }
+
+  /**
+   * Looks at every pool: fewer places where the load has been low for some time, more where it is high. Workers raise a pool
+   * themselves when a stream needs it; then that is what counts here.
+   */
+  scale(nowMs: number): void {
+    if (!this.#pool?.enableAutoScaling) return;
+    const { scaleUpThreshold: up, scaleDownThreshold: down } = this.#pool;
+    for (const [at, { minConnections, maxConnections }] of this.#upstreams.entries()) {
+      const { row, since } = this.#seats[at];
+      const rules = {
+        min: Math.min(minConnections, maxConnections),
+        max: maxConnections,
+        up,
+        down,
+      };
+      const before = this.#table.get(row, UpstreamWord.capacity);
+      const scale = this.#scaleOf(row, since, rules);
+      scale.adopt(before);
+      const isWell = this.#table.get(row, UpstreamWord.health) !== Health.failed;
+      const size = scale.tick(this.#table.inFlight(row), 0, nowMs, isWell);
+      if (size === before) continue;
+      if (this.#table.compareAndSet(row, UpstreamWord.capacity, before, size)) this.#table.bump();
+    }
+  }
+
+  #scaleOf(row: number, since: number, rules: ScaleRules): Scale {
+    const known = this.#scales.get(row);
+    const same = known?.since === since && JSON.stringify(known.rules) === JSON.stringify(rules);
+    if (known && same) return known.scale;
+    const scale = new Scale(rules);
+    this.#scales.set(row, { since, rules, scale });
+    return scale;
   }
 
   /** Nothing is known of an upstream that comes new into a row, whoever had it before. */

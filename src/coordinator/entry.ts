@@ -10,9 +10,12 @@ import type {
 } from '../threads/messages.ts';
 import { parentChannel } from '../threads/port.ts';
 import { COORDINATOR_ROW } from '../threads/roster.ts';
-import { systemRandom, systemTicker } from '../threads/world.ts';
+import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
 import { Board } from './board.ts';
 import { Patrol } from './patrol.ts';
+
+/** How often the pools are looked at: a shrinking pool is in no hurry, a growing one does not wait for it. */
+const SCALE_MS = 1_000;
 
 const port = parentChannel<CoordinatorStart, ToCoordinator, FromCoordinator>();
 const { shared, generation } = port.start;
@@ -27,12 +30,13 @@ const patrol = new Patrol({
 
 /** The board first: the patrol takes its first verdicts from there, and an empty row would read as "failed". */
 function configure({ options, seats }: Configuration): void {
-  board.write(options.upstreams, seats);
+  board.write(options, seats);
   patrol.assign(options, seats);
 }
 
 function stop(): void {
   stopBeat();
+  stopScaling();
   patrol.stop();
 }
 
@@ -68,6 +72,7 @@ port.listen((message) => {
 // Nothing but the watch for a hung thread waits for its beat.
 const { heartbeatMs, hungAfterMs } = port.start.options.threads;
 const stopBeat = systemTicker.every(Math.max(heartbeatMs, hungAfterMs / 20), beat);
+const stopScaling = systemTicker.every(SCALE_MS, () => board.scale(systemClock.now()));
 beat();
 configure(port.start);
 port.post({ type: 'ready' });

@@ -32,6 +32,7 @@ export async function startDemo(options: Options, started: Started): Promise<Ups
     url,
     models: ['demo'],
     weight: 1,
+    minConnections: 5,
     maxConnections: 10_000,
     healthPath: '/healthz',
   }));

@@ -128,12 +128,14 @@ export const UpstreamWord = {
   drained: 2,
   /** Relative share, 1 to 65535. */
   weight: 3,
-  /** Most streams at once over all workers. */
+  /** Most streams at once over all workers, now. Workers raise it by compare-and-swap when it is needed, the coordinator lowers it. */
   capacity: 4,
   /** Shared-clock milliseconds (32 bit, free-running) until which it is left alone. */
   cooldownUntil: 5,
   /** Epoch of the configuration that gave this row to its upstream: a reader with another one looks at somebody else's row. */
   epoch: 6,
+  /** What capacity may grow to. */
+  capacityMax: 7,
 } as const;
 export const UPSTREAM_ROW_WORDS = 16;
 

@@ -47,6 +47,7 @@ const table: Readonly<Record<string, Effect>> = {
   dialects: 'restart',
   upstreams: 'new streams',
   balance: 'now',
+  pool: 'now',
   threads: 'restart',
   'memory.ringBytes': 'restart',
   'memory.slabBytes': 'restart',

@@ -13,6 +13,7 @@ import { memory } from './groups/memory.ts';
 import { dialects, hooks, type ModulePlace, providers, routes } from './groups/modules.ts';
 import { observe } from './groups/observe.ts';
 import { paths } from './groups/paths.ts';
+import { pool } from './groups/pool.ts';
 import { server } from './groups/server.ts';
 import { session } from './groups/session.ts';
 import { stream } from './groups/stream.ts';
@@ -33,6 +34,7 @@ export const schema = z.strictObject({
   dialects,
   upstreams: z.array(upstream).max(64).default([]).describe('Where answers come from.'),
   balance: balance.prefault({}),
+  pool: pool.prefault({}),
   threads: threads.prefault({}),
   memory: memory.prefault({}),
   admin: admin.prefault({}),

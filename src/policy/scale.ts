@@ -45,6 +45,11 @@ export class Scale {
     return this.#size;
   }
 
+  /** Somebody else has changed it. */
+  adopt(size: number): void {
+    this.#size = clamp(size, this.#rules);
+  }
+
   /** Moving average of what is in use and waited for. */
   get average(): number {
     return this.#average;
@@ -83,3 +88,13 @@ export class Scale {
 }
 
 const clamp = (size: number, { min, max }: ScaleRules) => Math.min(max, Math.max(min, size));
+
+/** The size at once when `load` does not fit (or fills more than its share): where the load lies in the middle. Never smaller than now. */
+export function grown(
+  size: number,
+  load: number,
+  { max, up, down }: Omit<ScaleRules, 'min'>,
+): number {
+  if (load < up * size) return size;
+  return Math.max(size, Math.min(max, Math.ceil(load / ((up + down) / 2))));
+}

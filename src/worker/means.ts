@@ -11,6 +11,7 @@ import type { Alarms } from './alarms.ts';
 import type { Attempt } from './attempt.ts';
 import type { HookCalls } from './hook-calls.ts';
 import type { Modules } from './modules.ts';
+import type { PlaceQueue } from './place-queue.ts';
 import type { Route } from './route.ts';
 import type { Tally } from './tally.ts';
 
@@ -31,6 +32,8 @@ export interface Means {
   /** Puts the merging stage in front of an encoder. */
   coalesce(next: EventSink, onMerged: () => void): EventSink;
   readonly route: Route;
+  /** The line for places. */
+  readonly queue: PlaceQueue;
   readonly budget: RetryBudget;
   readonly tally: Tally;
   /** Attempts whose stream is over and whose body is still ending. */

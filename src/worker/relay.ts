@@ -37,6 +37,7 @@ import { HookCalls } from './hook-calls.ts';
 import type { Means } from './means.ts';
 import { type Modules, noModules } from './modules.ts';
 import { Outbox } from './outbox.ts';
+import { PlaceQueue } from './place-queue.ts';
 import { tellReceived } from './points.ts';
 import { Route } from './route.ts';
 import { Session } from './session.ts';
@@ -195,6 +196,7 @@ export class Relay {
       hooks: modules.hooks && new HookCalls(modules.hooks, world),
       coalesce: (next, onMerged) => this.#parts.coalesce(next, onMerged),
       route,
+      queue: new PlaceQueue(() => this.#means.options, clock, alarms, soon),
       budget: new RetryBudget(retriesRunningShare, retriesRunningMax),
       lingering: new Set(),
       publish: (fact) => this.#publish(fact),

@@ -24,6 +24,7 @@ import {
 } from '../policy/circuit.ts';
 import { isPanic, mayEject } from '../policy/ejection.ts';
 import type { Clock, Random } from '../policy/ports.ts';
+import { grown } from '../policy/scale.ts';
 import type { Seat } from '../policy/upstream-roster.ts';
 import type { ModelList } from '../protocol/dialect.ts';
 import type { UpstreamAddress } from '../protocol/transport.ts';
@@ -55,6 +56,7 @@ export interface Upstream {
 
 /** What follows from one configuration. */
 interface Plan {
+  readonly pool: Options['pool'];
   readonly balance: Options['balance'];
   readonly rules: CircuitRules;
   readonly balancer: Balancer;
@@ -71,6 +73,7 @@ export class Route {
   readonly #parts: RouteParts;
   readonly #loads: TableLoads;
   #plan: Plan | undefined;
+  #couldWait = false;
 
   constructor(parts: RouteParts) {
     this.#parts = parts;
@@ -86,7 +89,7 @@ export class Route {
 
   /** Before the first use, and again with changed options: they hold for further attempts of running streams too. Streams at an upstream that left finish there. */
   configure(options: Options, seats: readonly Seat[]): void {
-    const { balance, upstreams } = options;
+    const { balance, pool, upstreams } = options;
     const former = this.#plan;
     const strategy = balance.loadBalanceStrategy;
     const kept = former?.balance.loadBalanceStrategy === strategy ? former.balancer : undefined;
@@ -95,6 +98,7 @@ export class Route {
       now.filter((each) => serves(each.options.models)).map(({ index }) => index);
     const names = [...new Set(upstreams.flatMap(({ models }) => models))];
     this.#plan = {
+      pool,
       balance,
       rules: rulesOf(options),
       balancer: kept ?? createBalancer(strategy),
@@ -129,7 +133,14 @@ export class Route {
     const admitting = standing.filter((index) => this.#admits(index, model, nowMs));
     const { balance } = this.#now;
     const panic = admitting.length === 0 || isPanic(balance, standing.length, admitting.length);
-    return (panic ? standing : admitting).filter((index) => this.#hasRoom(index, nowMs));
+    const open = panic ? standing : admitting;
+    this.#couldWait = open.length > 0;
+    return open.filter((index) => this.#hasRoom(index, nowMs));
+  }
+
+  /** What `usable` has just refused lacks nothing but room (or a cooldown's end): it pays to wait. */
+  get couldWait(): boolean {
+    return this.#couldWait;
   }
 
   /**
@@ -137,12 +148,12 @@ export class Route {
    * the last places.
    */
   take(among: readonly number[], model: string): Place | undefined {
-    const { table, worker, random } = this.#parts;
+    const { random } = this.#parts;
     const { balancer, rules } = this.#now;
     const draw: Draw = { key: this.#number(model), chance: random.next(), nowMs: this.#wallMs() };
     for (let left = among; left.length > 0; ) {
       const index = balancer.pick(left, this.#loads, draw);
-      if (!this.#ownsRow(index) || table.tryAcquire(index, worker)) {
+      if (!this.#ownsRow(index) || this.#acquire(index)) {
         const cell = this.#cell(index, model);
         // In a panic, or when another thread was faster, nobody admits us: it is asked all the same, and what comes of it changes nothing.
         const admitted = admit(cell, rules, draw.nowMs) ?? { version: -1, probe: false };
@@ -151,6 +162,26 @@ export class Route {
       left = left.filter((other) => other !== index);
     }
     return undefined;
+  }
+
+  /** A place, if need be one of those the pool may still have: nobody waits for a pool to grow. */
+  #acquire(index: number): boolean {
+    const { table, worker } = this.#parts;
+    for (;;) {
+      const taken = table.tryAcquire(index, worker);
+      const size = table.get(index, UpstreamWord.capacity);
+      const next = this.#grown(index, size, table.inFlight(index) + (taken ? 0 : 1));
+      const grew = next > size && table.compareAndSet(index, UpstreamWord.capacity, size, next);
+      if (taken || (!grew && table.get(index, UpstreamWord.capacity) === size)) return taken;
+    }
+  }
+
+  /** How many places the pool has for this load. */
+  #grown(index: number, size: number, load: number): number {
+    const { enableAutoScaling, scaleUpThreshold, scaleDownThreshold } = this.#now.pool;
+    if (!enableAutoScaling) return size;
+    const max = this.#parts.table.get(index, UpstreamWord.capacityMax);
+    return grown(size, load, { max, up: scaleUpThreshold, down: scaleDownThreshold });
   }
 
   /** The upstream limits the rate: no worker asks it again before that time. Returns for how long. */
@@ -247,7 +278,9 @@ export class Route {
   #hasRoom(index: number, nowMs: number): boolean {
     const { table } = this.#parts;
     if (isFuture(table.get(index, UpstreamWord.cooldownUntil), nowMs)) return false;
-    return table.inFlight(index) < table.get(index, UpstreamWord.capacity);
+    const running = table.inFlight(index);
+    const size = table.get(index, UpstreamWord.capacity);
+    return running < size || running < this.#grown(index, size, running + 1);
   }
 }
 

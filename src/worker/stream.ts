@@ -59,6 +59,9 @@ export class Stream implements AttemptEvents {
   #upstream = '';
   #provider = '';
   #retrying = false;
+  /** Out of the line for a place, and how long it may stand there. */
+  #unqueue: (() => void) | undefined;
+  #queuedAlarm: Alarm | undefined;
   /** The last attempt never left the process: its successor costs no budget. */
   #freeRetry = false;
   #failure: MillraceError | undefined;
@@ -179,11 +182,49 @@ export class Stream implements AttemptEvents {
   #choose(): void {
     if (this.#ended) return;
     const { route, clock, random } = this.#means;
+    const { model } = this.#request;
+    const usable = route.usable(model);
+    const next = this.#attempts.next(usable, clock.now(), this.#deadlineMs, random.next());
+    if (next.kind === 'wait') return this.#wait.set(next.untilMs);
+    // Whoever came before and waits for the same goes first.
+    if (next.kind === 'go' && !this.#means.queue.ahead(model)) return this.#go(next.among);
+    const busy = next.kind === 'go' || (next.why === 'none' && route.couldWait);
+    if (busy && !this.#failure) return this.#queue();
+    this.#fail(this.#failure ?? this.#none());
+  }
+
+  /** No upstream has room: in line with the others, for a while. */
+  #queue(): void {
+    const { queue, options, clock } = this.#means;
+    const { waitTimeoutMs } = options.pool;
+    const { model } = this.#request;
+    const failure = new MillraceError('MILLRACE_UPSTREAM_BUSY', { model, waitMs: waitTimeoutMs });
+    const leave = waitTimeoutMs === 0 ? undefined : queue.join(model, () => this.#try());
+    if (!leave) return this.#fail(failure);
+    this.#unqueue = leave;
+    this.#queuedAlarm = this.#means.alarms.create(() => {
+      this.#leaveQueue();
+      this.#fail(failure);
+    });
+    this.#queuedAlarm.set(clock.now() + waitTimeoutMs);
+  }
+
+  /** Its turn: is there room now? */
+  #try(): boolean {
+    const { route, clock, random } = this.#means;
     const usable = route.usable(this.#request.model);
     const next = this.#attempts.next(usable, clock.now(), this.#deadlineMs, random.next());
-    if (next.kind === 'go') return this.#go(next.among);
-    if (next.kind === 'wait') return this.#wait.set(next.untilMs);
-    this.#fail(this.#failure ?? this.#none());
+    if (next.kind !== 'go') return false;
+    this.#leaveQueue();
+    this.#go(next.among);
+    return true;
+  }
+
+  #leaveQueue(): void {
+    this.#unqueue?.();
+    this.#unqueue = undefined;
+    this.#queuedAlarm?.free();
+    this.#queuedAlarm = undefined;
   }
 
   #go(among: readonly number[]): void {
@@ -196,7 +237,7 @@ export class Stream implements AttemptEvents {
     const place = means.route.take(among, model);
     if (!place) {
       this.#endRetry();
-      return this.#fail(this.#failure ?? this.#none());
+      return this.#failure ? this.#fail(this.#failure) : this.#queue();
     }
     this.#place = place;
     this.#attempts.begin();
@@ -264,6 +305,7 @@ export class Stream implements AttemptEvents {
     if (!this.#place) return;
     this.#place.leave(outcome);
     this.#place = undefined;
+    this.#means.queue.roomCame();
     const nowMs = this.#means.clock.now();
     const { model } = this.#request;
     this.#means.tally.operation(this.#provider, model, nowMs - this.#attemptMs);
@@ -290,6 +332,7 @@ export class Stream implements AttemptEvents {
 
   #end(outcome: Outcome, error: MillraceError | undefined, cause?: StreamEnded['cause']): void {
     this.#ended = true;
+    this.#leaveQueue();
     this.#deadline.free();
     this.#wait.free();
     const durationMs = this.#means.clock.now() - this.#startMs;

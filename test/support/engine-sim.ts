@@ -348,7 +348,7 @@ export class EngineSim {
     };
     this.#endCoordinator = end;
     soon(() => {
-      board.write(start.options.upstreams, start.seats);
+      board.write(start.options, start.seats);
       heard({ type: 'ready' });
     });
     const stopBeat = this.world.ticker.every(start.options.threads.heartbeatMs, () =>
@@ -360,7 +360,7 @@ export class EngineSim {
           soon(() => {
             if (message.type !== 'configure') return;
             const { options, seats } = message.configuration;
-            board.write(options.upstreams, seats);
+            board.write(options, seats);
             heard({ type: 'answer', id: message.id });
           }),
         listen: (handler) => {

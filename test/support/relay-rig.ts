@@ -84,6 +84,7 @@ export function rig({
     table.set(index, UpstreamWord.epoch, seats[index].since);
     table.set(index, UpstreamWord.health, 2);
     table.set(index, UpstreamWord.capacity, maxConnections);
+    table.set(index, UpstreamWord.capacityMax, maxConnections);
     table.set(index, UpstreamWord.weight, weight);
   }
   const late: { relay?: Relay } = {};

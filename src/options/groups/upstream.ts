@@ -29,6 +29,9 @@ export const upstream = z.strictObject({
     .default([])
     .describe('Models it serves; none means every model that no other upstream names.'),
   weight: count(1, 1, 65_535).describe('Relative share for weighted strategies.'),
+  minConnections: count(5, 1, 65_536).describe(
+    'Places it always has, over all workers; at most maxConnections.',
+  ),
   maxConnections: count(50, 1, 65_536).describe('Streams at once, over all workers.'),
   healthPath: z
     .string()

@@ -130,7 +130,7 @@ test('a patrol: an upstream that dies falls out after `fall` probes and comes ba
   const table = openUpstreamTable(allocateUpstreamTable(1, 1));
   const board = new Board(table);
   const seats = [{ row: 0, since: 1 }];
-  board.write(options.upstreams, seats);
+  board.write(options, seats);
   const facts: Fact[] = [];
   const patrol = new Patrol({
     board,

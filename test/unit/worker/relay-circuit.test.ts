@@ -94,8 +94,14 @@ describe('a circuit', () => {
     await r.settle();
     assert.equal(r.transport.last.upstream, 'two');
     const second = r.ask(1, { stream_id: 'b' });
+    await r.pass(100);
+    assert.equal(r.hasEnd(second), false, 'it waits');
+    r.transport.last.answer('x');
     await r.settle();
-    assert.equal(r.end(second).code, 'upstream_none');
+    assert.equal(r.transport.last.upstream, 'two');
+    r.transport.last.answer('y');
+    await r.settle();
+    assert.equal(r.end(second).type, 'response.completed');
   });
 
   test('is one per model: another model of the same upstream is not left alone', async () => {

@@ -188,7 +188,6 @@ describe('before the first delta', () => {
       ['present', 0],
       ['health', 0],
       ['drained', 1],
-      ['capacity', 0],
     ];
     for (const [word, value] of words) {
       const r = rig();
@@ -199,25 +198,6 @@ describe('before the first delta', () => {
       assert.deepEqual([word, r.end(turn).code], [word, 'upstream_none']);
       assert.equal(r.transport.exchanges.length, 0);
     }
-  });
-
-  test('an upstream at its capacity is passed over, and chosen again when a stream ends', async () => {
-    const r = rig({ options: { upstreams: upstreams(2, { maxConnections: 1 }) } });
-    r.open(1);
-    const lanes = ['a', 'b', 'c'].map((lane) => r.ask(1, { stream_id: lane }));
-    await r.settle();
-    assert.deepEqual(
-      r.transport.exchanges.map(({ upstream }) => upstream),
-      ['one', 'two'],
-    );
-    assert.equal(r.end(lanes[2]).code, 'upstream_none');
-    r.transport.exchanges[0].answer('x');
-    const next = r.ask(1, { stream_id: 'd' });
-    await r.settle();
-    assert.equal(r.transport.last.upstream, 'one');
-    r.transport.last.answer('y');
-    await r.settle();
-    assert.equal(r.end(next).type, 'response.completed');
   });
 
   test('retries beyond the budget are not made; those of requests that never left are free', async () => {
