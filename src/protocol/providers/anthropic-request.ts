@@ -42,6 +42,7 @@ function bodyOf(request: ModelRequest, model: string): object {
     stream: true,
     temperature: request.temperature,
     top_p: request.topP,
+    stop_sequences: request.stop,
     thinking,
     tools: tools.length > 0 ? tools.map(toolOf) : undefined,
     tool_choice: tools.length > 0 ? choiceOf(request) : undefined,

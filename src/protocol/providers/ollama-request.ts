@@ -32,6 +32,7 @@ function bodyOf(request: ModelRequest, model: string): object {
       top_p: request.topP,
       num_predict: request.maxOutputTokens,
       seed: request.seed,
+      stop: request.stop,
     },
   };
 }

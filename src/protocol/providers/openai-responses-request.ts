@@ -7,6 +7,7 @@ import { refuse, unsupported } from './unsupported.ts';
 
 export function encodeResponses(request: ModelRequest, upstream: UpstreamFacts): ProviderRequest {
   refuse(request.seed, 'seed', 'the Responses API has no seed');
+  refuse(request.stop, 'stop', 'the Responses API has no stop sequences');
   return {
     method: 'POST',
     path: '/responses',

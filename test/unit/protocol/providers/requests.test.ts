@@ -194,6 +194,7 @@ test('what a protocol cannot say is refused, and the field is named', () => {
   };
   const cases: readonly [provider: string, request: Partial<ModelRequest>, path: string][] = [
     ['openai-responses', { seed: 1 }, 'seed'],
+    ['openai-responses', { stop: ['x'] }, 'stop'],
     ['openai-responses', image('data:image/png;base64,AA', 'system'), 'messages[0].content[0]'],
     ['openai-responses', { responseFormat: { type: 'grammar' } }, 'response_format'],
     ['anthropic', { seed: 1 }, 'seed'],
@@ -224,6 +225,13 @@ test('what a protocol cannot say is refused, and the field is named', () => {
       `${provider}: ${path}`,
     );
   }
+});
+
+test('stop sequences reach every provider that has them', () => {
+  const stop = ['END', '###'];
+  assert.deepEqual(body('openai-chat', { stop })['stop'], stop);
+  assert.deepEqual(body('anthropic', { stop })['stop_sequences'], stop);
+  assert.deepEqual((body('ollama', { stop })['options'] as { stop: unknown }).stop, stop);
 });
 
 test('limits of other vendors are limits: overloaded is a pause, not a failure', () => {
