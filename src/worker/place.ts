@@ -1,4 +1,5 @@
 /** A stream's place at an upstream: taken with its circuit's leave, given back exactly once with what became of it. */
+import type { Code, MillraceError } from '../errors.ts';
 import type { CircuitCell } from '../memory/contract.ts';
 import {
   type Admitted,
@@ -72,4 +73,17 @@ export class Place {
     const change = succeeded(this.#cell, this.#admitted, this.#keeper.wallMs());
     this.#keeper.changed(this.upstream, this.#model, change);
   }
+}
+
+const blameless: ReadonlySet<Code> = new Set<Code>([
+  'MILLRACE_UPSTREAM_LIMITED',
+  'MILLRACE_UPSTREAM_REJECTED',
+  'MILLRACE_OVERLOADED',
+  'MILLRACE_OUTPUT_TOO_LARGE',
+  'MILLRACE_INTERNAL',
+]);
+
+/** A limit and a request that the upstream rightly refused do not speak against the upstream. */
+export function blame(error: MillraceError): PlaceOutcome {
+  return blameless.has(error.code) ? 'neither' : 'failed';
 }

@@ -6,7 +6,7 @@
  *              ▲                └─ failed before: another upstream at once, the same one after a wait
  *              └──────────────────────┘
  */
-import { asMillraceError, type Code, MillraceError, type Retry } from '../errors.ts';
+import { asMillraceError, MillraceError, type Retry } from '../errors.ts';
 import type { outcomes } from '../observe/metrics.ts';
 import { Attempts } from '../policy/retry.ts';
 import type { Encoder, Turn } from '../protocol/dialect.ts';
@@ -16,7 +16,8 @@ import type { AttemptFact, StreamEnded } from '../threads/facts.ts';
 import type { Alarm } from './alarms.ts';
 import { Attempt, type AttemptEvents, type AttemptFailure } from './attempt.ts';
 import type { Means } from './means.ts';
-import type { Place, PlaceOutcome } from './place.ts';
+import { blame, type Place, type PlaceOutcome } from './place.ts';
+import { PlaceWait } from './place-wait.ts';
 import { tellFailed, tellPicked } from './points.ts';
 import { StreamTrace } from './stream-trace.ts';
 import type { Outlet } from './tap.ts';
@@ -59,9 +60,7 @@ export class Stream implements AttemptEvents {
   #upstream = '';
   #provider = '';
   #retrying = false;
-  /** Out of the line for a place, and how long it may stand there. */
-  #unqueue: (() => void) | undefined;
-  #queuedAlarm: Alarm | undefined;
+  readonly #line: PlaceWait;
   /** The last attempt never left the process: its successor costs no budget. */
   #freeRetry = false;
   #failure: MillraceError | undefined;
@@ -97,6 +96,7 @@ export class Stream implements AttemptEvents {
     this.#deadlineMs = this.#startMs + means.options.stream.deadlineMs;
     this.#deadline = means.alarms.create(() => this.#late());
     this.#wait = means.alarms.create(() => this.#choose());
+    this.#line = new PlaceWait(means);
     means.tally.started(facts.dialect);
   }
 
@@ -190,23 +190,16 @@ export class Stream implements AttemptEvents {
     if (next.kind === 'go' && !this.#means.queue.ahead(model)) return this.#go(next.among);
     const busy = next.kind === 'go' || (next.why === 'none' && route.couldWait);
     if (busy && !this.#failure) return this.#queue();
-    this.#fail(this.#failure ?? this.#none());
+    this.#giveUp();
   }
 
   /** No upstream has room: in line with the others, for a while. */
   #queue(): void {
-    const { queue, options, clock } = this.#means;
-    const { waitTimeoutMs } = options.pool;
-    const { model } = this.#request;
-    const failure = new MillraceError('MILLRACE_UPSTREAM_BUSY', { model, waitMs: waitTimeoutMs });
-    const leave = waitTimeoutMs === 0 ? undefined : queue.join(model, () => this.#try());
-    if (!leave) return this.#fail(failure);
-    this.#unqueue = leave;
-    this.#queuedAlarm = this.#means.alarms.create(() => {
-      this.#leaveQueue();
-      this.#fail(failure);
-    });
-    this.#queuedAlarm.set(clock.now() + waitTimeoutMs);
+    this.#line.begin(
+      this.#request.model,
+      () => this.#try(),
+      (error) => this.#fail(error),
+    );
   }
 
   /** Its turn: is there room now? */
@@ -215,22 +208,16 @@ export class Stream implements AttemptEvents {
     const usable = route.usable(this.#request.model);
     const next = this.#attempts.next(usable, clock.now(), this.#deadlineMs, random.next());
     if (next.kind !== 'go') return false;
-    this.#leaveQueue();
+    // Out of the line first: it may have to join it again.
+    this.#line.end();
     this.#go(next.among);
     return true;
-  }
-
-  #leaveQueue(): void {
-    this.#unqueue?.();
-    this.#unqueue = undefined;
-    this.#queuedAlarm?.free();
-    this.#queuedAlarm = undefined;
   }
 
   #go(among: readonly number[]): void {
     const means = this.#means;
     if (this.#attempts.made > 0) {
-      if (!this.#mayRetry()) return this.#fail(this.#failure ?? this.#none());
+      if (!this.#mayRetry()) return this.#giveUp();
       means.tally.failover();
     }
     const { model } = this.#request;
@@ -314,6 +301,11 @@ export class Stream implements AttemptEvents {
     this.#tries.push(story.fact(upstream, word, this.#startMs, nowMs, this.#spanId));
   }
 
+  #giveUp(): void {
+    const { model } = this.#request;
+    this.#fail(this.#failure ?? new MillraceError('MILLRACE_UPSTREAM_NONE', { model }));
+  }
+
   #fail(error: MillraceError): void {
     this.#means.tally.error(error.code);
     this.#encode(() => this.#encoder.fail(error));
@@ -332,7 +324,7 @@ export class Stream implements AttemptEvents {
 
   #end(outcome: Outcome, error: MillraceError | undefined, cause?: StreamEnded['cause']): void {
     this.#ended = true;
-    this.#leaveQueue();
+    this.#line.end();
     this.#deadline.free();
     this.#wait.free();
     const durationMs = this.#means.clock.now() - this.#startMs;
@@ -343,15 +335,9 @@ export class Stream implements AttemptEvents {
     else this.#tap.onResumed(this.#done);
   }
 
-  #none(): MillraceError {
-    return new MillraceError('MILLRACE_UPSTREAM_NONE', { model: this.#request.model });
-  }
-
   #publishFailure(upstream: string, error: MillraceError): void {
-    const { stream } = this.#tap.address;
-    const { responseId } = this.facts.turn;
-    const said = { stream, responseId, upstream, error: error.toWire() };
-    this.#means.publish({ fact: 'attempt-failed', ...said });
+    const said = { stream: this.#tap.address.stream, responseId: this.facts.turn.responseId };
+    this.#means.publish({ fact: 'attempt-failed', ...said, upstream, error: error.toWire() });
   }
 
   #publishEnd(
@@ -406,22 +392,8 @@ export class Stream implements AttemptEvents {
 
 const noUsage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 };
 
-/** An upstream that names no models takes any name a client writes. */
+/** Names no longer than this: an upstream that names no models takes any that a client writes. */
 const MODEL_CHARS_MAX = 128;
 
-function clipped(model: string): string {
-  return model.length <= MODEL_CHARS_MAX ? model : `${model.slice(0, MODEL_CHARS_MAX)}…`;
-}
-
-const blameless: ReadonlySet<Code> = new Set<Code>([
-  'MILLRACE_UPSTREAM_LIMITED',
-  'MILLRACE_UPSTREAM_REJECTED',
-  'MILLRACE_OVERLOADED',
-  'MILLRACE_OUTPUT_TOO_LARGE',
-  'MILLRACE_INTERNAL',
-]);
-
-/** A limit and a request that the upstream rightly refused do not speak against the upstream. */
-function blame(error: MillraceError): PlaceOutcome {
-  return blameless.has(error.code) ? 'neither' : 'failed';
-}
+const clipped = (model: string) =>
+  model.length <= MODEL_CHARS_MAX ? model : `${model.slice(0, MODEL_CHARS_MAX)}…`;
