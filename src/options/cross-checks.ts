@@ -10,6 +10,8 @@ const ordered = [
   ['server', 'idleTimeoutMs', 'pingIntervalMs'],
   // Otherwise a healthy thread is replaced between two signs of life.
   ['threads', 'hungAfterMs', 'heartbeatMs'],
+  // Otherwise a pool would grow and shrink at the same load.
+  ['pool', 'scaleUpThreshold', 'scaleDownThreshold'],
 ] as const;
 
 export function crossChecks(options: Options): Problem[] {

@@ -13,7 +13,7 @@ export const upstream = z.strictObject({
     .min(1)
     .default('openai-chat')
     .describe(
-      `Wire protocol of the upstream: ${providerNames.join(', ')}, or a name in providers.`,
+      `Wire protocol of the upstream: ${providerNames.join(', ')}, or a name under providers.`,
     ),
   url: z
     .url({ protocol: /^https?$/ })

@@ -160,12 +160,13 @@ describe('before the first delta', () => {
     assert.equal(r.transport.exchanges.length, 1);
     const other = r.ask(1, { stream_id: 'other' });
     await r.settle();
-    assert.equal(r.end(other).code, 'upstream_none', 'nothing else is usable');
+    assert.equal(r.hasEnd(other), false, 'nothing else is usable: it waits');
     await r.pass(200);
-    assert.equal(r.transport.exchanges.length, 2);
-    r.transport.last.answer('x');
+    assert.equal(r.transport.exchanges.length, 3);
+    for (const exchange of r.transport.exchanges.slice(1)) exchange.answer('x');
     await r.settle();
     assert.equal(r.end(turn).type, 'response.completed');
+    assert.equal(r.end(other).type, 'response.completed');
   });
 
   test('one deadline spans all attempts', async () => {
