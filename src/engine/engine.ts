@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { MillraceError } from '../errors.ts';
 import type { Listening } from '../main/backend/backend.ts';
+import type { Choice } from '../main/backend/choose.ts';
 import type { AttachableServer } from '../main/backend/ws-attach.ts';
 import { functionRoute, type RouteLine } from '../main/function-route.ts';
 import type { Paths } from '../main/paths.ts';
@@ -245,13 +246,8 @@ class OwnEngine implements Engine {
     if (this.#listened || this.#closed) throw new MillraceError('MILLRACE_CLOSED', {});
     this.#listened = true;
     try {
-      const { beyondUws, chooseBackend } = await import('../main/backend/choose.ts');
-      const { backend, why } = await chooseBackend({
-        want: this.options.server.backend,
-        injected: this.#extras.uws,
-        beyond: beyondUws(this.options.server),
-      });
-      const running = await this.#run();
+      // The threads come up while main loads its server.
+      const [running, { backend, why }] = await Promise.all([this.#run(), this.#choose()]);
       const { admin } = running;
       const address = {
         ...addressOf(await running.serve(backend)),
@@ -282,6 +278,13 @@ class OwnEngine implements Engine {
       handle: (request, response) => attached.handle(request, response),
       detach: () => attached.close(),
     };
+  }
+
+  async #choose(): Promise<Choice> {
+    const { server } = this.options;
+    const { beyondUws, chooseBackend } = await import('../main/backend/choose.ts');
+    const beyond = beyondUws(server);
+    return chooseBackend({ want: server.backend, injected: this.#extras.uws, beyond });
   }
 
   async serve<L extends Listening>(backend: Served<L>): Promise<L> {

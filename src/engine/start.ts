@@ -21,11 +21,17 @@ export async function start(
   if (admin) configured.join(admin);
   started.then(() => admin?.close());
   started.then(() => coordination.stop());
-  await coordination.start();
   started.then(() => crew.stop());
-  await crew.start(deliver);
+  // At the same time: they need one another only for work, and there is none yet.
+  await bothOrNeither(coordination.start(), crew.start(deliver));
   started.then((drain) => leave(parts, listenings, drain));
   return admin;
+}
+
+/** What failed first is thrown, once the other has ended its start too: it can be stopped then. */
+async function bothOrNeither(...starts: Promise<void>[]): Promise<void> {
+  const ended = await Promise.allSettled(starts);
+  for (const each of ended) if (each.status === 'rejected') throw each.reason;
 }
 
 function sources(parts: Assembled): AdminSources {

@@ -6,7 +6,6 @@ import type { Options } from '../../options/schema.ts';
 import type { Backend } from './backend.ts';
 import { createUwsBackend } from './uws.ts';
 import { asUwsModule, type LoadedUws, loadNative } from './uws-module.ts';
-import { createWsBackend } from './ws.ts';
 
 export interface Choice {
   readonly backend: Backend;
@@ -25,7 +24,7 @@ export async function chooseBackend(options: {
   readonly beyond?: string | undefined;
 }): Promise<Choice> {
   if (options.beyond !== undefined) return withoutUws(options.want, options.beyond);
-  if (options.want === 'ws') return { backend: createWsBackend(), why: 'ws, as configured' };
+  if (options.want === 'ws') return { backend: await loadWs(), why: 'ws, as configured' };
   const refusals: string[] = [];
   for (const [where, load] of candidates(options.injected)) {
     try {
@@ -44,16 +43,16 @@ export async function chooseBackend(options: {
   const reason = refusals.join('; ');
   if (options.want === 'uws')
     throw new MillraceError('MILLRACE_BACKEND_UNAVAILABLE', { backend: 'uWebSockets.js', reason });
-  const backend = createWsBackend();
+  const backend = await loadWs();
   return { backend, why: `ws ${backend.version}, because uWebSockets.js did not load (${reason})` };
 }
 
-function withoutUws(want: 'auto' | 'uws' | 'ws', beyond: string): Choice {
+async function withoutUws(want: 'auto' | 'uws' | 'ws', beyond: string): Promise<Choice> {
   if (want === 'uws') {
     const reason = `it cannot do ${beyond}`;
     throw new MillraceError('MILLRACE_BACKEND_UNAVAILABLE', { backend: 'uWebSockets.js', reason });
   }
-  const backend = createWsBackend();
+  const backend = await loadWs();
   return { backend, why: `ws ${backend.version}, because of ${beyond}` };
 }
 
@@ -63,6 +62,12 @@ export function beyondUws({ tls, proxyProtocol, backend }: Options['server']): s
   if (proxyProtocol === 'off') return undefined;
   if (tls.certFile !== undefined) return 'server.proxyProtocol in front of server.tls';
   return backend === 'uws' ? undefined : 'server.proxyProtocol';
+}
+
+/** Loaded where it serves only: a start waits for every module it loads. */
+async function loadWs(): Promise<Backend> {
+  const { createWsBackend } = await import('./ws.ts');
+  return createWsBackend();
 }
 
 type Candidate = readonly [where: string, load: () => LoadedUws];
