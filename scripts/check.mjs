@@ -22,9 +22,10 @@ const checks = [
   { name: 'dead code', command: [bin('knip')], help: 'delete it, or use it' },
   {
     name: 'tidy',
-    command: [node, '--test', 'dist/test/tidy.test.js'],
+    command: [node, '--test', 'dist/test/tidy.test.js', 'dist/test/docs.test.js'],
     help: 'each line says which rule',
   },
+  { name: 'package', command: [bin('publint'), '--strict'], help: 'see publint.dev/rules' },
   { name: 'documents', command: [node, 'scripts/docs.mjs', '--check'], help: 'npm run docs' },
 ];
 

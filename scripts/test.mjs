@@ -4,11 +4,10 @@
  * SLOW=1 runs the long counts, SEED=n repeats random tests.
  */
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { agents, clients, python } from './clients.mjs';
 import { install } from './install.mjs';
+import { testFiles } from './test-files.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -16,20 +15,8 @@ install();
 const build = spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' });
 if (build.status !== 0) process.exit(build.status ?? 1);
 
-/** @param {string} folder @returns {string[]} */
-function testsIn(folder) {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory())
-      return entry.name === 'clients' || entry.name === 'recordings' ? [] : testsIn(path);
-    return entry.name.endsWith('.test.ts') ? [path] : [];
-  });
-}
-
 const words = process.argv.slice(2);
-const files = testsIn('test')
-  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
-  .map((file) => join('dist', file.replace(/\.ts$/, '.js')));
+const files = testFiles(words);
 if (files.length === 0) {
   process.stderr.write(`no test file matches ${words.join(' ')}\n`);
   process.exit(1);

@@ -8,7 +8,16 @@ import { readCode } from './support/code-text.ts';
 import { judge } from './support/tidy-rules.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const skipped = new Set(['node_modules', '.venv', 'dist', '.git', 'recordings', 'results', 'bin']);
+const skipped = new Set([
+  'node_modules',
+  'dist',
+  '.venv',
+  '.git',
+  '.everywhere',
+  'recordings',
+  'results',
+  'bin',
+]);
 
 function filesIn(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {

@@ -119,7 +119,7 @@ const words = {
 
 /** The text of an escaped body; most have no escape in them. */
 function unescaped(bytes: Uint8Array, start: number, end: number): string {
-  const body = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
+  const body = Buffer.from(bytes.subarray(start, end));
   const text = body.toString();
   return body.includes(BACKSLASH) ? (JSON.parse(`"${text}"`) as string) : text;
 }

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { createEngine, type Engine } from '../../src/engine/engine.ts';
 import { MillraceError } from '../../src/errors.ts';
 import type { UserOptions } from '../../src/options/schema.ts';
+import { backendsHere } from '../support/backend/here.ts';
 import { open, RefusedError, type TestClient } from '../support/client.ts';
 import { answer, ask, assertWhole, type Event, textOf } from '../support/responses.ts';
 
@@ -22,7 +23,7 @@ async function refusalOf(opening: Promise<TestClient>): Promise<{ status: number
   return { status: error.status, code: body.error.code };
 }
 
-for (const backend of ['uws', 'ws'] as const) {
+for (const backend of backendsHere) {
   describe(`bad input over ${backend}`, () => {
     let engine: Engine;
     let url: string;

@@ -4,11 +4,12 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { createEngine } from '../../src/engine/engine.ts';
+import { backendsHere } from '../support/backend/here.ts';
 import type { Chunk } from '../support/posted.ts';
 
 const missing = spawnSync('curl', ['--version']).status === 0 ? false : 'needs curl';
 
-for (const backend of ['uws', 'ws'] as const) {
+for (const backend of backendsHere) {
   test(`curl -N prints each chunk when it comes, by ${backend}`, { skip: missing }, async (t) => {
     const engine = createEngine({
       server: { port: 0, backend },

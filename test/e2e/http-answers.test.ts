@@ -7,6 +7,7 @@ import { request } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { createEngine, type Engine } from '../../src/engine/engine.ts';
 import type { UserOptions } from '../../src/options/schema.ts';
+import { backendsHere } from '../support/backend/here.ts';
 import {
   deltaText,
   type GushingUpstream,
@@ -36,7 +37,7 @@ const eventsOf = ({ events }: Posted): Event[] => {
 };
 const asked = (content: string) => ({ model: 'demo', messages: [{ role: 'user', content }] });
 
-for (const backend of ['uws', 'ws'] as const) {
+for (const backend of backendsHere) {
   describe(`answers over HTTP, by ${backend}`, () => {
     let engine: Engine;
     let gushing: GushingUpstream;

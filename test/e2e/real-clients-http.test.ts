@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { createEngine } from '../../src/engine/engine.ts';
+import { backendsHere } from '../support/backend/here.ts';
 import { until } from '../support/until.ts';
 
 const root = new URL('../../../', import.meta.url);
@@ -81,7 +82,7 @@ async function engineUrl(
   return { base, running };
 }
 
-for (const backend of ['ws', 'uws'] as const) {
+for (const backend of backendsHere) {
   for (const [at, version] of ['6', '7'].entries())
     test(`openai ${version} over HTTP by ${backend}: answers, streams, calls, aborts, error classes, retries`, async (t) => {
       const { base, running } = await engineUrl(t, backend);

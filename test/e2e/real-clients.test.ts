@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { createEngine, type Engine } from '../../src/engine/engine.ts';
 import type { UserOptions } from '../../src/options/schema.ts';
+import { backendsHere } from '../support/backend/here.ts';
 import { open, type TestClient } from '../support/client.ts';
 import { until } from '../support/until.ts';
 
@@ -165,7 +166,7 @@ async function plainTalk(url: string): Promise<TestClient> {
   return client;
 }
 
-for (const backend of ['ws', 'uws'] as const) {
+for (const backend of backendsHere) {
   test(`SDKs and plain ws talk, cancel, use lanes and survive a drain over ${backend}`, async (t) => {
     // Named to both engines: the uws core lets only a port that was asked for be bound again while old connections fade.
     const port = await freePort();

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { createEngine, type Engine } from '../../src/engine/engine.ts';
+import { backendsHere } from '../support/backend/here.ts';
 import { open } from '../support/client.ts';
 import {
   deltaText,
@@ -17,7 +18,7 @@ const DELTAS = 230;
 const DELTA_BYTES = 60_000;
 const whole = Array.from({ length: DELTAS }, (_, n) => deltaText(n, DELTA_BYTES)).join('');
 
-for (const backend of ['uws', 'ws'] as const) {
+for (const backend of backendsHere) {
   describe(`slow readers over ${backend}`, () => {
     let gushing: GushingUpstream;
     let engine: Engine;

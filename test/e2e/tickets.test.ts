@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { createEngine, type Engine } from '../../src/engine/engine.ts';
+import { backendsHere } from '../support/backend/here.ts';
 import { open, RefusedError } from '../support/client.ts';
 
 const ORIGIN = 'https://app.example';
 const KEY = 'sk-canary-key';
 
-for (const backend of ['uws', 'ws'] as const) {
+for (const backend of backendsHere) {
   describe(`tickets over ${backend}`, () => {
     const lines: string[] = [];
     let engine: Engine;
