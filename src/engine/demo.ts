@@ -31,6 +31,7 @@ export async function startDemo(options: Options, started: Started): Promise<Ups
     provider: 'openai-chat' as const,
     url,
     models: ['demo'],
+    resume: 'none' as const,
     weight: 1,
     minConnections: 5,
     maxConnections: 10_000,

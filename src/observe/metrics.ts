@@ -109,6 +109,11 @@ export const metrics = {
     help: 'Moves to another upstream before the first delta.',
     labels: [],
   },
+  millrace_upstream_resumes_total: {
+    kind: 'counter',
+    help: 'Times an upstream was asked for the rest of an answer that had broken off.',
+    labels: ['upstream'],
+  },
   millrace_retry_budget_exhausted_total: {
     kind: 'counter',
     help: 'Retries not made because the budget was used up.',

@@ -15,6 +15,10 @@ export type DialectName = (typeof dialectNames)[number] | (string & {});
 
 export const providerNames = ['openai-chat', 'openai-responses', 'anthropic', 'ollama'] as const;
 
+/** How an answer goes on that broke off. */
+export const resumptionNames = ['none', 'llama'] as const;
+export type ResumptionName = (typeof resumptionNames)[number];
+
 /** The simulated upstreams of the demo. */
 export const demoUpstreamNames = ['simulated-a', 'simulated-b'] as const;
 

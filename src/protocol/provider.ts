@@ -2,11 +2,13 @@
  * An upstream-side wire protocol. Pure: a request in, HTTP bytes out; response bytes in, events out.
  */
 import type { MillraceError } from '../errors.ts';
+import type { ResumptionName } from '../options/names.ts';
 import type { EventSink } from './events.ts';
 import type { ModelRequest } from './request.ts';
+import type { Resume } from './resumption.ts';
 
 export interface ProviderRequest {
-  readonly method: 'POST' | 'GET';
+  readonly method: 'POST' | 'GET' | 'DELETE';
   /** Path and query, appended to the upstream's base URL. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -38,6 +40,8 @@ export interface Provider {
     body: Uint8Array,
     apiKey?: string,
   ): MillraceError;
+  /** Ways in which an answer that broke off can go on where it was; which one an upstream knows, its option `resume` says. */
+  readonly resume?: Partial<Readonly<Record<ResumptionName, Resume>>>;
 }
 
 export interface DecoderBounds {

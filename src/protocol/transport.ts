@@ -12,7 +12,7 @@ export interface UpstreamAddress {
 }
 
 export interface ExchangeRequest {
-  readonly method: 'POST' | 'GET';
+  readonly method: 'POST' | 'GET' | 'DELETE';
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   /** Private to the exchange from here on. */

@@ -2,51 +2,34 @@
  * One attempt at one upstream: an exchange, its decoder, and the clocks.
  *
  *   connect ─▶ headers ─▶ first ─▶ gap ─▶ grace ─▶ linger ─▶ over
- *      │          └─▶ refusal ─┐     (grace: the finish reason was seen, usage may come; linger: all was handed over, the
- *      └───────────────────────┴─▶ over          body may still end, so that the socket can be used again)
+ *      │          └─▶ refusal ─┐   │ ▲ (grace: the finish reason was seen, usage may come; linger: all was handed over, the
+ *      └───────────────────────┤   ▼ │         body may still end, so that the socket can be used again)
+ *                              │  cut ─▶ asking: an upstream that keeps its answers is asked for the rest, in another exchange
+ *                              └───┴─────────┴─▶ over
  *
  * Upstream bytes are decoded only while the tap is clear; otherwise they wait here, undecoded, the socket is paused, and
  * the clocks stand still.
  */
-import { asMillraceError, type Code, MillraceError } from '../errors.ts';
+import { asMillraceError, MillraceError } from '../errors.ts';
 import { retryAfterMs } from '../policy/backoff.ts';
 import { memoryFull } from '../policy/overload.ts';
 import type { Encoder } from '../protocol/dialect.ts';
 import type { FinishReason, Usage } from '../protocol/events.ts';
 import type { Decoder, HeaderReader, Provider, ProviderRequest } from '../protocol/provider.ts';
 import type { Exchange, ExchangeHandler } from '../protocol/transport.ts';
-import type { Alarm } from './alarms.ts';
+import { AttemptClock } from './attempt-clock.ts';
+import type { AttemptEvents, AttemptParts, Phase } from './attempt-parts.ts';
+import { Backlog } from './backlog.ts';
 import { Gate } from './gate.ts';
 import { isPage } from './is-page.ts';
+import { type LateCode, lateness } from './lateness.ts';
 import type { Means } from './means.ts';
 import { tellRead, tellStep } from './points.ts';
+import { Refusal } from './refusal.ts';
+import { Resumes } from './resumes.ts';
 import type { Upstream } from './route.ts';
 import { Story } from './story.ts';
 import type { Outlet } from './tap.ts';
-
-/** How much of an error response is read. */
-const REFUSAL_BYTES_MAX = 64 * 1024;
-
-type Phase = 'connect' | 'headers' | 'refusal' | 'first' | 'gap' | 'grace' | 'linger' | 'over';
-
-export interface AttemptFailure {
-  readonly error: MillraceError;
-  /** The request left the process. */
-  readonly sent: boolean;
-  /** What the upstream said about when to come back. */
-  readonly retryAfterMs: number | undefined;
-}
-
-export interface AttemptEvents {
-  /** The first content is in a frame: from here on no failover. */
-  committed(): void;
-  /** All was handed over. The exchange may still be ending. */
-  finished(): void;
-  failed(failure: AttemptFailure): void;
-  /** Our own back-pressure holds it; no clock counts until `resumed` says for how long. */
-  paused(): void;
-  resumed(ms: number): void;
-}
 
 export class Attempt implements ExchangeHandler {
   readonly upstream: Upstream;
@@ -57,32 +40,25 @@ export class Attempt implements ExchangeHandler {
   readonly #tap: Outlet;
   readonly #events: AttemptEvents;
   readonly #gate: Gate;
-  readonly #alarm: Alarm;
-  readonly #exchange: Exchange;
+  readonly #clock: AttemptClock;
+  readonly #resumes: Resumes | undefined;
+  readonly #backlog: Backlog;
+  #exchange: Exchange;
   #phase: Phase = 'connect';
   #decoder: Decoder | undefined;
   #committed = false;
   #sent = false;
-  /** When the phase's clock runs out, and when the first delta must be there. */
-  #dueMs: number;
-  #firstDueMs: number;
-  #pausedMs = -1;
-  #held: Uint8Array[] = [];
-  #booked = 0;
-  /** How the body ended while bytes were still held. */
+  /** What will be asked once the wait after a cut is over. */
+  #rest: ProviderRequest | undefined;
+  /** How the body ended while we held the attempt. */
   #ending: 'end' | MillraceError | undefined;
-  #refusal: { status: number; headers: HeaderReader; body: Buffer[]; bytes: number } | undefined;
+  #refusal: Refusal | undefined;
   #retryAfterMs: number | undefined;
+  /** The upstream was told to forget, or knows nothing. */
+  #gone = false;
 
-  constructor(
-    means: Means,
-    upstream: Upstream,
-    provider: Provider,
-    request: ProviderRequest,
-    encoder: Encoder,
-    tap: Outlet,
-    events: AttemptEvents,
-  ) {
+  constructor(means: Means, parts: AttemptParts) {
+    const { upstream, provider, request, resumption, encoder, tap, events } = parts;
     this.#means = means;
     this.upstream = upstream;
     this.#provider = provider;
@@ -90,18 +66,18 @@ export class Attempt implements ExchangeHandler {
     this.#tap = tap;
     this.#events = events;
     this.#gate = new Gate(means.coalesce(encoder, () => means.tally.merged()));
-    this.#alarm = means.alarms.create(() => this.#ring());
-    const { connectTimeoutMs, firstDeltaTimeoutMs } = means.options.stream;
+    this.#backlog = new Backlog(tap.ledger);
+    const { stream } = means.options;
+    if (resumption) this.#resumes = new Resumes(resumption, stream);
     const nowMs = means.clock.now();
     this.story = new Story(nowMs);
-    this.#firstDueMs = nowMs + firstDeltaTimeoutMs;
-    this.#dueMs = nowMs + connectTimeoutMs;
-    this.#arm();
+    const firstDueMs = nowMs + stream.firstDeltaTimeoutMs;
+    this.#clock = new AttemptClock(means.clock, means.alarms, firstDueMs, () => this.#ring());
+    this.#clock.enter(stream.connectTimeoutMs, true, nowMs);
     tap.onResumed(() => this.#resume());
     encoder.from(upstream.options.name);
-    const path = upstream.basePath + request.path;
     tellStep('connect', tap.address, upstream, 0);
-    this.#exchange = means.transport.open(upstream.address, { ...request, path }, this);
+    this.#exchange = this.#open(request);
   }
 
   get usage(): Usage | undefined {
@@ -122,6 +98,7 @@ export class Attempt implements ExchangeHandler {
     if (this.#phase === 'over') return;
     this.#over();
     this.#exchange.cancel();
+    this.#forget(false);
   }
 
   /** Ends a committed answer with a failure; the encoder says how. */
@@ -130,6 +107,8 @@ export class Attempt implements ExchangeHandler {
   }
 
   sent(): void {
+    if (this.#phase === 'asking')
+      return this.#enter('asking', this.#means.options.stream.gapTimeoutMs);
     if (this.#phase !== 'connect') return;
     this.#sent = true;
     const nowMs = this.#means.clock.now();
@@ -139,12 +118,14 @@ export class Attempt implements ExchangeHandler {
   }
 
   head(status: number, headers: HeaderReader): void {
+    const isStream = status >= 200 && status < 300 && !isPage(headers('content-type'));
+    if (this.#phase === 'asking') return this.#resumed(isStream);
     if (this.#phase === 'connect') this.sent();
     if (this.#phase !== 'headers') return;
     const { clock, options } = this.#means;
     this.story.headMs = clock.now();
     tellStep('head', this.#tap.address, this.upstream, status);
-    if (status >= 200 && status < 300 && !isPage(headers('content-type'))) {
+    if (isStream) {
       const { eventBytesMax } = options.stream;
       const onFallback = () => this.#means.tally.fallback();
       this.#guarded(() => {
@@ -156,34 +137,38 @@ export class Attempt implements ExchangeHandler {
       return;
     }
     this.#retryAfterMs = retryAfterMs(headers('retry-after'), clock.wall());
-    this.#refusal = { status, headers, body: [], bytes: 0 };
+    this.#refusal = new Refusal(status, headers);
     this.#enter('refusal', options.stream.gapTimeoutMs);
   }
 
   data(bytes: Uint8Array): void {
     if (this.#phase === 'linger' || this.#phase === 'over') return;
-    if (this.#refusal) return this.#collect(bytes);
-    if (this.#held.length > 0 || !this.#tap.clear()) this.#hold(bytes);
-    else this.#push(bytes);
+    if (this.#refusal) {
+      if (!this.#refusal.add(bytes)) this.#refuse();
+    } else if (this.#backlog.isEmpty && this.#tap.clear()) this.#push(bytes);
+    else this.#hold(bytes);
   }
 
   end(): void {
-    if (this.#phase === 'linger') return this.#over();
-    if (this.#refusal) return this.#refuse();
-    if (this.#held.length > 0) this.#ending = 'end';
-    else this.#close(undefined);
+    this.#ended('end');
   }
 
   fail(error: MillraceError): void {
+    this.#ended(error);
+  }
+
+  #ended(how: 'end' | MillraceError): void {
     if (this.#phase === 'linger') return this.#over();
     if (this.#refusal) return this.#refuse();
-    if (this.#held.length > 0) this.#ending = error;
-    else this.#close(error);
+    const waits = !this.#backlog.isEmpty || (this.#clock.isPaused && this.#resumes !== undefined);
+    if (waits) this.#ending = how;
+    else this.#close(how === 'end' ? undefined : how);
   }
 
   /** Hands bytes to the decoder and looks at what became of it. */
-  #push(bytes: Uint8Array): void {
-    tellRead(this.#tap.address, this.upstream, bytes.byteLength);
+  #push(read: Uint8Array): void {
+    tellRead(this.#tap.address, this.upstream, read.byteLength);
+    const bytes = this.#resumes ? this.#resumes.take(read) : read;
     const before = this.#gate.pieces;
     this.#guarded(() => this.#decoder?.push(bytes));
     const pieces = this.#gate.pieces - before;
@@ -193,11 +178,43 @@ export class Attempt implements ExchangeHandler {
 
   /** The body is over. */
   #close(cause: MillraceError | undefined): void {
-    if (this.#phase === 'over') return;
+    if (this.#phase === 'over' || this.#mayResume(cause)) return;
+    const resumes = this.#resumes;
     const before = this.#gate.pieces;
-    if (this.#decoder) this.#guarded(() => this.#decoder?.close(cause));
-    else this.#gate.fail(cause ?? this.#lost('closed without an answer'));
+    const why = resumes?.cause ?? cause;
+    if (this.#decoder) {
+      this.#guarded(() => {
+        if (resumes) this.#decoder?.push(resumes.resumption.rest());
+        this.#decoder?.close(why);
+      });
+    } else this.#gate.fail(why ?? this.#lost('closed without an answer'));
     this.#look(this.#gate.pieces > before, true);
+  }
+
+  /** A committed answer broke off: is its upstream asked for the rest? */
+  #mayResume(cause: MillraceError | undefined): boolean {
+    if (!this.#committed || this.#decoder?.state !== 'open' || this.#gate.error) return false;
+    const next = this.#resumes?.next(cause, this.#means.random.next());
+    if (!next) return false;
+    this.#exchange.cancel();
+    this.#rest = next.request;
+    if (next.waitMs > 0) this.#enter('cut', next.waitMs);
+    else this.#ask();
+    return true;
+  }
+
+  #ask(): void {
+    if (!this.#rest) return;
+    this.#means.tally.resumed(this.upstream.index);
+    this.#enter('asking', this.#means.options.stream.connectTimeoutMs);
+    this.#exchange = this.#open(this.#rest);
+  }
+
+  /** The head of what was asked for is there. Whoever does not know the answer any more will not know it later. */
+  #resumed(isStream: boolean): void {
+    if (isStream) return this.#enter('gap', this.#means.options.stream.gapTimeoutMs);
+    this.#gone = true;
+    this.#failed(this.#resumes?.cause ?? this.#lost('the rest of the answer is gone'));
   }
 
   #look(moved: boolean, ended = false): void {
@@ -230,6 +247,7 @@ export class Attempt implements ExchangeHandler {
   }
 
   #finished(ended: boolean): void {
+    this.#forget(true);
     if (ended) this.#over();
     else {
       this.#means.lingering.add(this);
@@ -255,70 +273,46 @@ export class Attempt implements ExchangeHandler {
     }
   }
 
-  #collect(bytes: Uint8Array): void {
-    const refusal = this.#refusal;
-    if (!refusal) return;
-    const room = REFUSAL_BYTES_MAX - refusal.bytes;
-    refusal.body.push(Buffer.from(bytes.subarray(0, room)));
-    refusal.bytes += Math.min(room, bytes.byteLength);
-    if (bytes.byteLength >= room) this.#refuse();
-  }
-
   #refuse(): void {
     const refusal = this.#refusal;
     if (!refusal || this.#phase === 'over') return;
-    const { status, headers, body } = refusal;
     const { name, apiKey } = this.upstream.options;
-    this.#guarded(() => {
-      this.#gate.fail(this.#provider.refusal(name, status, headers, Buffer.concat(body), apiKey));
-    });
-    this.#failed(this.#gate.error ?? this.#lost(`status ${status}`));
+    this.#guarded(() => this.#gate.fail(refusal.error(this.#provider, name, apiKey)));
+    this.#failed(this.#gate.error ?? this.#lost(`status ${refusal.status}`));
   }
 
   #hold(bytes: Uint8Array): void {
-    const { ledger } = this.#tap;
-    if (!ledger.take('outbox', bytes.byteLength)) return this.#failed(memoryFull());
-    this.#booked += bytes.byteLength;
-    // Not `slice()`: of a Buffer that is a view.
-    this.#held.push(new Uint8Array(bytes));
-    this.#pause();
+    if (this.#backlog.hold(bytes)) return this.#pause();
+    this.#failed(memoryFull());
   }
 
   #pause(): void {
-    if (this.#pausedMs >= 0 || this.#phase === 'over' || this.#phase === 'linger') return;
-    this.#pausedMs = this.#means.clock.now();
+    if (this.#clock.isPaused || this.#phase === 'over' || this.#phase === 'linger') return;
     this.#means.tally.backpressure();
-    this.#alarm.off();
+    this.#clock.pause();
     this.#events.paused();
     this.#exchange.pause();
   }
 
   /** The tap took everything: decode what waited, then read on. */
   #resume(): void {
-    if (this.#phase === 'over') return;
-    if (this.#pausedMs < 0) return;
+    if (this.#phase === 'over' || !this.#clock.isPaused) return;
     this.#unpause();
-    this.#arm();
-    while (this.#held.length > 0 && this.#tap.clear()) {
-      const bytes = this.#held.shift();
-      if (bytes) {
-        this.#unbook(bytes.byteLength);
-        this.#push(bytes);
-      }
+    while (!this.#backlog.isEmpty && this.#tap.clear()) {
+      const bytes = this.#backlog.next();
+      if (bytes) this.#push(bytes);
       if (this.#isOver()) return;
     }
-    if (this.#held.length > 0) return this.#pause();
+    if (!this.#backlog.isEmpty) return this.#pause();
     const ending = this.#ending;
+    this.#ending = undefined;
     if (ending !== undefined) return this.#close(ending === 'end' ? undefined : ending);
     // The last push may have used the credit up again.
-    if (this.#pausedMs < 0) this.#exchange.resume();
+    if (!this.#clock.isPaused) this.#exchange.resume();
   }
 
   #unpause(): void {
-    const stoodMs = this.#means.clock.now() - this.#pausedMs;
-    this.#pausedMs = -1;
-    this.#dueMs += stoodMs;
-    this.#firstDueMs += stoodMs;
+    const stoodMs = this.#clock.go();
     this.story.stood(stoodMs);
     this.#events.resumed(stoodMs);
   }
@@ -327,53 +321,32 @@ export class Attempt implements ExchangeHandler {
     return this.#phase === 'over' || this.#phase === 'linger';
   }
 
-  #unbook(bytes: number): void {
-    this.#booked -= bytes;
-    this.#tap.ledger.give('outbox', bytes);
+  #open(request: ProviderRequest): Exchange {
+    const path = this.upstream.basePath + request.path;
+    return this.#means.transport.open(this.upstream.address, { ...request, path }, this);
   }
 
   #enter(phase: Phase, limitMs: number, nowMs = this.#means.clock.now()): void {
     this.#phase = phase;
-    this.#dueMs = nowMs + limitMs;
-    this.#arm();
-  }
-
-  #arm(): void {
-    if (this.#pausedMs >= 0) return;
-    const early = this.#phase === 'connect' || this.#phase === 'headers' || this.#phase === 'first';
-    this.#alarm.set(early ? Math.min(this.#dueMs, this.#firstDueMs) : this.#dueMs);
+    const early = phase === 'connect' || phase === 'headers' || phase === 'first';
+    this.#clock.enter(limitMs, early, nowMs);
   }
 
   #ring(): void {
-    const { connectTimeoutMs, headersTimeoutMs, firstDeltaTimeoutMs, gapTimeoutMs } =
-      this.#means.options.stream;
-    const first = this.#means.clock.now() >= this.#firstDueMs;
-    switch (this.#phase) {
-      case 'connect':
-      case 'headers': {
-        if (first) return this.#late('MILLRACE_UPSTREAM_FIRST_TIMEOUT', firstDeltaTimeoutMs);
-        const limitMs = this.#phase === 'connect' ? connectTimeoutMs : headersTimeoutMs;
-        return this.#late('MILLRACE_UPSTREAM_CONNECT_TIMEOUT', limitMs);
-      }
-      case 'first':
-        return this.#late('MILLRACE_UPSTREAM_FIRST_TIMEOUT', firstDeltaTimeoutMs);
-      case 'gap':
-        return this.#late('MILLRACE_UPSTREAM_GAP_TIMEOUT', gapTimeoutMs);
-      case 'refusal':
-        return this.#refuse();
-      case 'grace':
-        // The finish reason was seen: the answer is complete without the marker.
-        this.#close(undefined);
-        return this.#exchange.cancel();
-      case 'linger':
-      case 'over':
-        return this.cancel();
-    }
+    const phase = this.#phase;
+    if (phase === 'refusal') return this.#refuse();
+    if (phase === 'cut') return this.#ask();
+    const late = lateness(phase, this.#clock.isFirstLate, this.#means.options.stream);
+    if (late) return this.#late(late.code, late.limitMs);
+    // The finish reason was seen: the answer is complete without the marker.
+    if (phase !== 'grace') return this.cancel();
+    this.#close(undefined);
+    this.#exchange.cancel();
   }
 
   #late(code: LateCode, limitMs: number): void {
-    const details = { upstream: this.upstream.options.name, limitMs };
-    this.#failed(new MillraceError(code, details));
+    const error = new MillraceError(code, { upstream: this.upstream.options.name, limitMs });
+    if (!this.#mayResume(error)) this.#failed(this.#resumes?.cause ?? error);
   }
 
   #lost(reason: string): MillraceError {
@@ -381,19 +354,22 @@ export class Attempt implements ExchangeHandler {
     return new MillraceError('MILLRACE_UPSTREAM_RESET', { upstream, reason });
   }
 
+  /** An upstream that kept the answer need not any more. Said once. */
+  #forget(whole: boolean): void {
+    const resumption = this.#resumes?.resumption;
+    if (!resumption || !this.#sent || this.#refusal || this.#gone) return;
+    this.#gone = true;
+    const request = resumption.forget(whole);
+    if (!request) return;
+    const path = this.upstream.basePath + request.path;
+    this.#means.errands.send(this.upstream.address, { ...request, path });
+  }
+
   #over(): void {
     this.#phase = 'over';
-    if (this.#pausedMs >= 0) this.#unpause();
-    this.#alarm.free();
+    if (this.#clock.isPaused) this.#unpause();
+    this.#clock.free();
     this.#means.lingering.delete(this);
-    this.#held = [];
-    this.#unbook(this.#booked);
+    this.#backlog.clear();
   }
 }
-
-type LateCode = Extract<
-  Code,
-  | 'MILLRACE_UPSTREAM_CONNECT_TIMEOUT'
-  | 'MILLRACE_UPSTREAM_FIRST_TIMEOUT'
-  | 'MILLRACE_UPSTREAM_GAP_TIMEOUT'
->;

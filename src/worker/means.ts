@@ -9,6 +9,7 @@ import type { Transport } from '../protocol/transport.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { Alarms } from './alarms.ts';
 import type { Attempt } from './attempt.ts';
+import type { Errands } from './errands.ts';
 import type { HookCalls } from './hook-calls.ts';
 import type { Modules } from './modules.ts';
 import type { PlaceQueue } from './place-queue.ts';
@@ -38,6 +39,7 @@ export interface Means {
   readonly tally: Tally;
   /** Attempts whose stream is over and whose body is still ending. */
   readonly lingering: Set<Attempt>;
+  readonly errands: Errands;
   publish(fact: Fact): void;
   /** Something threw that should not: said once, the stream fails. */
   fault(where: string, error: MillraceError): void;

@@ -33,6 +33,7 @@ import type { Fact } from '../threads/facts.ts';
 import type { AuthFacts, Configuration, SessionFacts } from '../threads/messages.ts';
 import { MAIN_ROW, slabOwner, WORKER_ROW } from '../threads/roster.ts';
 import { Alarms } from './alarms.ts';
+import { Errands } from './errands.ts';
 import { HookCalls } from './hook-calls.ts';
 import type { Means } from './means.ts';
 import { type Modules, noModules } from './modules.ts';
@@ -199,6 +200,7 @@ export class Relay {
       queue: new PlaceQueue(() => this.#means.options, clock, alarms, soon),
       budget: new RetryBudget(retriesRunningShare, retriesRunningMax),
       lingering: new Set(),
+      errands: new Errands(transport, this.#parts.ticker),
       publish: (fact) => this.#publish(fact),
     };
   }

@@ -14,11 +14,13 @@ import type { ModelRequest } from '../protocol/request.ts';
 import type { TraceContext } from '../protocol/trace-context.ts';
 import type { AttemptFact, StreamEnded } from '../threads/facts.ts';
 import type { Alarm } from './alarms.ts';
-import { Attempt, type AttemptEvents, type AttemptFailure } from './attempt.ts';
+import { Attempt } from './attempt.ts';
+import type { AttemptEvents, AttemptFailure } from './attempt-parts.ts';
 import type { Means } from './means.ts';
 import { blame, type Place, type PlaceOutcome } from './place.ts';
 import { PlaceWait } from './place-wait.ts';
 import { tellFailed, tellPicked } from './points.ts';
+import { resumptionOf } from './resumes.ts';
 import { StreamTrace } from './stream-trace.ts';
 import type { Outlet } from './tap.ts';
 
@@ -238,19 +240,15 @@ export class Stream implements AttemptEvents {
     try {
       const facts = apiKey === undefined ? { name, model } : { name, model, apiKey };
       const plain = provider.encode(this.#request, facts);
+      const resumption = resumptionOf(upstream, provider, plain, means.random);
+      const { request: first } = resumption ?? { request: plain };
       const span = this.#trace?.attempt();
       this.#spanId = span?.spanId;
-      const request = span ? { ...plain, headers: { ...plain.headers, ...span.headers } } : plain;
+      const request = span ? { ...first, headers: { ...first.headers, ...span.headers } } : first;
       means.tally.attempt(place.upstream);
-      this.#attempt = new Attempt(
-        means,
-        upstream,
-        provider,
-        request,
-        this.#encoder,
-        this.#tap,
-        this,
-      );
+      const encoder = this.#encoder;
+      const parts = { upstream, provider, request, resumption, encoder };
+      this.#attempt = new Attempt(means, { ...parts, tap: this.#tap, events: this });
     } catch (thrown) {
       const error = asMillraceError(thrown);
       if (error.code === 'MILLRACE_INTERNAL') means.fault('route', error);

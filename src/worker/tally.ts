@@ -79,6 +79,11 @@ export class Tally {
     this.#add(this.#schedule.index('millrace_failovers_total'));
   }
 
+  /** An upstream is asked for the rest of an answer. */
+  resumed(upstream: number): void {
+    this.#add(this.#schedule.index('millrace_upstream_resumes_total', upstream));
+  }
+
   budgetExhausted(): void {
     this.#add(this.#schedule.index('millrace_retry_budget_exhausted_total'));
   }

@@ -32,6 +32,9 @@ export const stream = z.strictObject({
     .max(1)
     .default(0.2)
     .describe('Share of the running streams that may be retries, above the floor.'),
+  resumesMax: count(5, 0, 1_000).describe(
+    'How often the rest of one answer is asked for, at an upstream with the option resume.',
+  ),
   eventBytesMax: bytes(1 * MiB, 1 * KiB, 64 * MiB).describe(
     'Largest single event an upstream may send.',
   ),

@@ -1,6 +1,6 @@
 /** One place where answers come from. */
 import { z } from 'zod';
-import { providerNames } from '../names.ts';
+import { providerNames, resumptionNames } from '../names.ts';
 import { count } from './scalars.ts';
 
 export const upstream = z.strictObject({
@@ -28,6 +28,12 @@ export const upstream = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .describe('Models it serves; none means every model that no other upstream names.'),
+  resume: z
+    .enum(resumptionNames)
+    .default('none')
+    .describe(
+      'How an answer that breaks off after its first delta goes on at the same upstream, unseen by the client: llama (openai-chat, for llama.cpp: its server keeps the answer for a while) or none.',
+    ),
   weight: count(1, 1, 65_535).describe('Relative share for weighted strategies.'),
   minConnections: count(5, 1, 65_536).describe(
     'Places it always has, over all workers; at most maxConnections.',

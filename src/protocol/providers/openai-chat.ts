@@ -1,6 +1,7 @@
 /** OpenAI's Chat Completions, and the many servers that speak it (llama-server, Ollama, vLLM, LiteLLM, …). */
 import type { Provider } from '../provider.ts';
 import { SseFramer } from '../sse.ts';
+import { LlamaResumption } from './llama-resumption.ts';
 import { refusal } from './openai-chat-errors.ts';
 import { OpenaiChatReader } from './openai-chat-reader.ts';
 import { encode } from './openai-chat-request.ts';
@@ -16,4 +17,5 @@ export const openaiChat: Provider = {
       reader: new OpenaiChatReader(upstream),
     }),
   refusal,
+  resume: { llama: (request, nonce) => new LlamaResumption(request, nonce) },
 };

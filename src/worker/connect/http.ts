@@ -103,7 +103,7 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
     this.#line = line;
     this.#readBefore = line.socket.bytesRead;
     const { method, path, headers, body } = this.#request;
-    line.client.dispatch({ method, path, headers, body: method === 'GET' ? null : body }, this);
+    line.client.dispatch({ method, path, headers, body: method === 'POST' ? body : null }, this);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

@@ -1,0 +1,49 @@
+/** What an attempt is made of, what it tells, and where it stands. */
+import type { MillraceError } from '../errors.ts';
+import type { Encoder } from '../protocol/dialect.ts';
+import type { Provider, ProviderRequest } from '../protocol/provider.ts';
+import type { Resumption } from '../protocol/resumption.ts';
+import type { Upstream } from './route.ts';
+import type { Outlet } from './tap.ts';
+
+export type Phase =
+  | 'connect'
+  | 'headers'
+  | 'refusal'
+  | 'first'
+  | 'gap'
+  | 'cut'
+  | 'asking'
+  | 'grace'
+  | 'linger'
+  | 'over';
+
+export interface AttemptFailure {
+  readonly error: MillraceError;
+  /** The request left the process. */
+  readonly sent: boolean;
+  /** What the upstream said about when to come back. */
+  readonly retryAfterMs: number | undefined;
+}
+
+export interface AttemptEvents {
+  /** The first content is in a frame: from here on no failover. */
+  committed(): void;
+  /** All was handed over. The exchange may still be ending. */
+  finished(): void;
+  failed(failure: AttemptFailure): void;
+  /** Our own back-pressure holds it; no clock counts until `resumed` says for how long. */
+  paused(): void;
+  resumed(ms: number): void;
+}
+
+export interface AttemptParts {
+  readonly upstream: Upstream;
+  readonly provider: Provider;
+  readonly request: ProviderRequest;
+  /** Absent: an answer that breaks off has failed. */
+  readonly resumption: Resumption | undefined;
+  readonly encoder: Encoder;
+  readonly tap: Outlet;
+  readonly events: AttemptEvents;
+}

@@ -1,0 +1,42 @@
+/** Requests whose answer nobody waits for (an upstream is told to forget a stream): bounded in number and in time. */
+import type { Ticker } from '../policy/ports.ts';
+import type { ProviderRequest } from '../protocol/provider.ts';
+import type { Transport, UpstreamAddress } from '../protocol/transport.ts';
+
+/** More at once are not sent: whatever they ask for, an upstream bounds itself too. */
+const RUNNING_MAX = 1_024;
+const LIMIT_MS = 2_000;
+
+export class Errands {
+  readonly #transport: Transport;
+  readonly #ticker: Ticker;
+  #running = 0;
+
+  constructor(transport: Transport, ticker: Ticker) {
+    this.#transport = transport;
+    this.#ticker = ticker;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  send(address: UpstreamAddress, request: ProviderRequest): void {
+    if (this.#running >= RUNNING_MAX) return;
+    this.#running += 1;
+    let running = true;
+    const over = () => {
+      if (!running) return;
+      running = false;
+      this.#running -= 1;
+      cancel();
+    };
+    const ignored = () => {};
+    const handler = { sent: ignored, head: ignored, data: ignored, end: over, fail: over };
+    const exchange = this.#transport.open(address, request, handler);
+    const cancel = this.#ticker.after(LIMIT_MS, () => {
+      over();
+      exchange.cancel();
+    });
+  }
+}
