@@ -16,19 +16,13 @@ export function lateness(
   first: boolean,
   { connectTimeoutMs, headersTimeoutMs, firstDeltaTimeoutMs, gapTimeoutMs }: Options['stream'],
 ): { readonly code: LateCode; readonly limitMs: number } | undefined {
-  switch (phase) {
-    case 'connect':
-    case 'headers': {
-      if (first) return { code: 'MILLRACE_UPSTREAM_FIRST_TIMEOUT', limitMs: firstDeltaTimeoutMs };
-      const limitMs = phase === 'connect' ? connectTimeoutMs : headersTimeoutMs;
-      return { code: 'MILLRACE_UPSTREAM_CONNECT_TIMEOUT', limitMs };
-    }
-    case 'first':
-      return { code: 'MILLRACE_UPSTREAM_FIRST_TIMEOUT', limitMs: firstDeltaTimeoutMs };
-    case 'gap':
-    case 'asking':
-      return { code: 'MILLRACE_UPSTREAM_GAP_TIMEOUT', limitMs: gapTimeoutMs };
-    default:
-      return undefined;
-  }
+  if (phase === 'first' || (first && (phase === 'connect' || phase === 'headers')))
+    return { code: 'MILLRACE_UPSTREAM_FIRST_TIMEOUT', limitMs: firstDeltaTimeoutMs };
+  if (phase === 'connect')
+    return { code: 'MILLRACE_UPSTREAM_CONNECT_TIMEOUT', limitMs: connectTimeoutMs };
+  if (phase === 'headers')
+    return { code: 'MILLRACE_UPSTREAM_CONNECT_TIMEOUT', limitMs: headersTimeoutMs };
+  if (phase === 'gap' || phase === 'asking')
+    return { code: 'MILLRACE_UPSTREAM_GAP_TIMEOUT', limitMs: gapTimeoutMs };
+  return undefined;
 }
