@@ -1,6 +1,6 @@
 /** Problems of options as sentences: path, expected, got, nearest known key, where it was said. */
 import { explain, isSecret, type OptionRow } from './explain.ts';
-import { hintFor } from './hints.ts';
+import { hintFor, hintForGroup } from './hints.ts';
 import { nearest } from './nearest.ts';
 import type { Origins } from './origins.ts';
 import { dotted, isTree, type Part, type Path, type Place, type Problem } from './paths.ts';
@@ -59,14 +59,20 @@ export function complaints({ issues, problems, said, origins }: Findings): Compl
     const got = 'got' in problem ? shown(problem.got, path) : undefined;
     const known =
       origin === undefined ? where(path, 'value') : { origin, ...(place ? { place } : {}) };
-    const sentence = `${dotted(path)}${path.length > 0 ? ' ' : ''}${text}${got === undefined ? '' : `, got ${got}`}`;
+    const parts = [
+      [dotted(path), text].filter((part) => part !== '').join(' '),
+      ...(got === undefined ? [] : [`, got ${got}`]),
+      ...(problem.hint === undefined ? [] : [`; ${problem.hint}`]),
+    ];
+    const sentence = parts.join('');
     add({ path: dotted(path), text: sentence, ...(got === undefined ? {} : { got }), ...known });
   }
   for (const issue of issues.flatMap((each) => alternatives(each, said))) {
     const path = issue.path as Path;
     for (const key of issue.keys ?? []) add(unknownKey(path, key, where([...path, key], 'key')));
     if (issue.code === 'unrecognized_keys') continue;
-    add({ ...wrongValue(issue, valueAt(said, path)), ...where(path, 'value') });
+    const place = where(path, 'value');
+    add({ ...wrongValue(issue, valueAt(said, path), place.origin), ...place });
   }
   return [...found.values()];
 }
@@ -83,11 +89,12 @@ function unknownKey(group: Path, key: string, where: object): Complaint {
   };
 }
 
-function wrongValue(issue: Issue, value: unknown): Complaint {
+function wrongValue(issue: Issue, value: unknown, origin: string | undefined): Complaint {
   const path = dotted(issue.path);
   const { row, expected } = expectation(issue);
-  const got = value === undefined ? 'nothing' : shown(value, issue.path);
-  const hint = row && !row.secret ? hintFor(row, value) : undefined;
+  const many = Array.isArray(value) && expected.startsWith('a list of at most');
+  const got = many ? `a list of ${value.length}` : shown(value, issue.path);
+  const hint = row ? hintFor(row, value, origin) : hintForGroup(value);
   return {
     path,
     text: `${path} must be ${expected}, got ${got}${hint === undefined ? '' : `; ${hint}`}`,
@@ -102,7 +109,8 @@ function alternatives(issue: Issue, said: unknown): Issue[] {
   const asGroup = issue.errors.find((each) =>
     each.every(({ code, path }) => code !== 'invalid_type' || path.length > 0),
   );
-  return (asGroup ?? []).map((each) => ({ ...each, path: [...issue.path, ...each.path] }));
+  if (!asGroup) return [issue];
+  return asGroup.map((each) => ({ ...each, path: [...issue.path, ...each.path] }));
 }
 
 /** `upstreams[3].url` as the row's `upstreams[].url`, `dialects.mine.path` as `dialects.*.path`. */
@@ -150,7 +158,9 @@ const SHOWN_CHARACTERS_MAX = 60;
 /** A value in a message: short, on one line, without secrets. */
 function shown(value: unknown, path: readonly PropertyKey[]): string {
   if (value === null || value === undefined) return 'nothing';
-  if (holdsSecret(path)) return `${kindOf(value)} (hidden)`;
+  if (typeof value === 'object') return kindOf(value);
+  const hidden = typeof value === 'string' ? holdsSecret(path) : isSecret(path);
+  if (hidden) return `${kindOf(value)} (hidden)`;
   if (typeof value === 'string') return JSON.stringify(shorten(withoutPassword(value)));
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   return kindOf(value);

@@ -15,7 +15,12 @@ const ordered = [
 ] as const;
 
 export function crossChecks(options: Options): Problem[] {
-  const problems = [...duplicates(options), ...unknownProviders(options), ...resumes(options)];
+  const problems: Problem[] = [
+    ...duplicates(options),
+    ...unknownProviders(options),
+    ...resumes(options),
+    ...ports(options),
+  ];
   for (const [index, { url }] of options.upstreams.entries()) {
     const { username, password } = new URL(url);
     if (username === '' && password === '') continue;
@@ -33,6 +38,14 @@ export function crossChecks(options: Options): Problem[] {
   return problems;
 }
 
+/** Two listeners cannot share a port of one host. */
+function ports({ server, admin }: Options): Problem[] {
+  const any = (host: string) => host === '0.0.0.0' || host === '::' || host === '[::]';
+  const meet = server.host === admin.host || any(server.host) || any(admin.host);
+  if (!admin.enabled || admin.port === 0 || admin.port !== server.port || !meet) return [];
+  return [{ path: ['admin', 'port'], text: 'must differ from server.port', got: admin.port }];
+}
+
 /** A provider is one of ours or one of the user's; neither may stand for the other. */
 function unknownProviders(options: Options): Problem[] {
   const own = Object.keys(options.providers);
@@ -40,9 +53,9 @@ function unknownProviders(options: Options): Problem[] {
   const unknown = options.upstreams.flatMap(({ provider }, index): Problem[] => {
     if (known.includes(provider)) return [];
     const meant = nearest(provider, known);
-    const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
-    const text = `must be one of ${known.join(', ')}${hint}`;
-    return [{ path: ['upstreams', index, 'provider'], text, got: provider }];
+    const hint = meant === undefined ? {} : { hint: `did you mean ${meant}?` };
+    const text = `must be one of ${known.join(', ')}`;
+    return [{ path: ['upstreams', index, 'provider'], text, got: provider, ...hint }];
   });
   const taken = (group: string, names: readonly string[], ours: readonly string[]) =>
     names

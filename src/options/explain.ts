@@ -133,7 +133,7 @@ function row(node: Node, path: readonly string[], required: boolean): OptionRow 
 
 function itemsOf(node: Node): { itemExpected?: string } {
   const item = node.items ?? (node.additionalProperties || undefined);
-  return item?.type === 'string' ? { itemExpected: expectedText(item) } : {};
+  return item && !item.properties ? { itemExpected: expectedText(item) } : {};
 }
 
 function kindOf(node: Node): OptionKind {
@@ -161,9 +161,17 @@ function expectedText(node: Node): string {
   if (node.format === 'date-time') return 'a time such as 2030-01-31T00:00:00Z';
   if (node.format === 'uri') return 'a URL that begins with http:// or https://';
   if (node.format === 'starts_with') return 'a text that begins with /';
-  if (node.pattern) return `a text that matches ${node.pattern}`;
+  if (node.pattern) return expectedPattern(node.pattern);
   if ((node.minLength ?? 0) > 1) return `a text of at least ${node.minLength} characters`;
   return node.minLength ? 'a text that is not empty' : 'a text';
+}
+
+/** A pattern that is only a count of allowed characters, in words. */
+function expectedPattern(pattern: string): string {
+  const [, allowed, least, most] = /^\^\[([^\]\\]+)\]\{(\d+),(\d+)\}\$$/.exec(pattern) ?? [];
+  if (allowed === undefined) return `a text that matches ${pattern}`;
+  const ranges = allowed.match(/.-.|./g) ?? [];
+  return `${least} to ${most} characters of ${ranges.join(' ')}`;
 }
 
 const kebab = (text: string) => text.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();

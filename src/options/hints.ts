@@ -1,6 +1,7 @@
 /** What somebody most likely meant by a value that an option does not take: the end of the sentence that refuses it. */
 import type { OptionRow } from './explain.ts';
 import { nearest } from './nearest.ts';
+import { isTree } from './paths.ts';
 
 const millisecondsOf: Readonly<Record<string, number>> = {
   ms: 1,
@@ -25,7 +26,9 @@ const bytesOf: Readonly<Record<string, number>> = {
 };
 
 /** Undefined when nothing is likely: a wrong hint is worse than none. */
-export function hintFor(row: OptionRow, value: unknown): string | undefined {
+export function hintFor(row: OptionRow, value: unknown, origin = ''): string | undefined {
+  // Nothing of a secret is said, not even what it resembles.
+  if (row.secret) return undefined;
   switch (row.kind) {
     case 'integer':
     case 'number':
@@ -41,6 +44,7 @@ export function hintFor(row: OptionRow, value: unknown): string | undefined {
     case 'text':
       return ofText(row, value);
     case 'objects':
+      return ofObjects(value, origin);
     case 'names':
       return undefined;
   }
@@ -64,21 +68,36 @@ function ofNumber(row: OptionRow, text: string): string | undefined {
 function ofScale(row: OptionRow, value: unknown): string | undefined {
   const { minimum = 0 } = row;
   if (typeof value !== 'number' || value <= 0 || value >= minimum) return undefined;
-  return row.path.endsWith('Ms') ? 'it is a number of milliseconds' : undefined;
+  if (!row.path.endsWith('Ms')) return undefined;
+  const meant = value * 1_000;
+  const hint = meant >= minimum && meant <= (row.maximum ?? 0) ? `; did you mean ${meant}?` : '';
+  return `it is a number of milliseconds${hint}`;
 }
 
 function ofBoolean(value: unknown): string | undefined {
   if (typeof value !== 'string' && value !== 0 && value !== 1) return undefined;
   const text = String(value).toLowerCase();
-  if (['yes', 'on', 'y', '1', 'true'].includes(text)) return 'write true, without quotes';
-  return ['no', 'off', 'n', '0', 'false'].includes(text)
-    ? 'write false, without quotes'
-    : undefined;
+  const quotes = typeof value === 'string' ? ', without quotes' : '';
+  if (['yes', 'on', 'y', '1', 'true'].includes(text)) return `write true${quotes}`;
+  return ['no', 'off', 'n', '0', 'false'].includes(text) ? `write false${quotes}` : undefined;
 }
 
 function ofChoice(row: OptionRow, value: unknown): string | undefined {
   const meant = typeof value === 'string' ? nearest(value, row.choices) : undefined;
   return meant === undefined ? undefined : `did you mean ${meant}?`;
+}
+
+function ofObjects(value: unknown, origin: string): string | undefined {
+  if (isTree(value)) return 'each entry begins with "- " in YAML, with [[name]] in TOML';
+  // Text of the environment that did not parse.
+  const json = typeof value === 'string' && origin.startsWith('environment');
+  return json ? 'it is written as JSON: [{"name": …}]' : undefined;
+}
+
+/** Where a group of options belongs. */
+export function hintForGroup(value: unknown): string | undefined {
+  const glued = typeof value === 'string' && /^\w+:\S/.test(value);
+  return glued ? 'a space is missing after the colon' : undefined;
 }
 
 function ofText(row: OptionRow, value: unknown): string | undefined {

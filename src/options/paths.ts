@@ -29,6 +29,8 @@ export interface Problem {
   readonly path: Path;
   readonly text: string;
   readonly got?: unknown;
+  /** Read after what was there: `did you mean …?` */
+  readonly hint?: string;
   /** Where it was said, if not where the path was. */
   readonly origin?: string;
   readonly place?: Place;

@@ -3,7 +3,7 @@ import { dirname, extname } from 'node:path';
 import { MillraceError } from '../errors.ts';
 import { explain } from './explain.ts';
 import { parseJson } from './files/json.ts';
-import { offsetOf, type Parsed, type Parser, placeOf } from './files/parsed.ts';
+import { offsetOf, type Parser, placeOf, type Spot } from './files/parsed.ts';
 import { parseToml } from './files/toml.ts';
 import { parseYaml } from './files/yaml.ts';
 import {
@@ -30,17 +30,18 @@ const parsers: Readonly<Partial<Record<string, Parser>>> = {
 /** Keys that stand twice become problems; the layer keeps one of the values. @throws MILLRACE_CONFIG_UNREADABLE, never with the text of a line. */
 export function readConfig(file: string, problems: Problem[]): Layer {
   const parser = parsers[extname(file).toLowerCase()];
+  // Whoever named the file otherwise may have meant another language.
+  const guess = parser ? '' : ' (read as YAML: its name ends in none of .yaml, .yml, .toml, .json)';
   const text = textIn(file);
   const parsed = (parser ?? parseYaml)(text);
   const at = (offset: number) => ({ file, ...placeOf(text, offset) });
   if ('offset' in parsed) {
     const { line, column } = at(parsed.offset);
-    // Whoever named the file otherwise may have meant another language.
-    const guess = parser
-      ? ''
-      : ' (read as YAML: its name ends in none of .yaml, .yml, .toml, .json)';
     throw unreadable(`${file}:${line}:${column}`, `${parsed.text}${guess}`);
   }
+  // An empty file says nothing.
+  const value = parsed.value ?? {};
+  if (!isTree(value)) throw unreadable(file, `${noOptions}${guess}`);
   for (const { path, offset, first } of parsed.twice) {
     const place = at(offset);
     const origin = `file ${file}:${place.line}:${place.column}`;
@@ -48,7 +49,7 @@ export function readConfig(file: string, problems: Problem[]): Layer {
   }
   const place = (path: Path, part: Part = 'value') => at(offsetOf(parsed.root, path, part));
   return {
-    tree: treeOf(file, parsed, problems, at),
+    tree: treeOf(value, parsed.root, problems, at),
     folder: dirname(file),
     place,
     origin(path, part) {
@@ -68,22 +69,17 @@ function textIn(file: string): string {
 
 type At = (offset: number) => { file: string; line: number; column: number };
 
-function treeOf(file: string, { value, root }: Parsed, problems: Problem[], at: At): Tree {
-  // An empty file says nothing.
-  if (value === undefined) return {};
-  if (!isTree(value)) {
-    throw unreadable(
-      file,
-      'it must hold options by name, such as "server:" and, indented below, "port: 8080"',
-    );
-  }
+const noOptions =
+  'it must hold options by name, such as "server:" and, indented below, "port: 8080"';
+
+function treeOf(value: Tree, root: Spot, problems: Problem[], at: At): Tree {
   const tree = withoutEmptyGroups(value, []);
   if (!Object.hasOwn(tree, '$schema')) return tree;
   // For editors: which schema completes and checks the file.
   const { $schema, ...rest } = tree;
   if (typeof $schema !== 'string') {
     const place = at(offsetOf(root, ['$schema'], 'value'));
-    const origin = `file ${file}:${place.line}:${place.column}`;
+    const origin = `file ${place.file}:${place.line}:${place.column}`;
     problems.push({ path: ['$schema'], text: 'must be a text', got: $schema, origin, place });
   }
   return rest;

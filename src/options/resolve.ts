@@ -5,6 +5,7 @@
 import { MillraceError } from '../errors.ts';
 import { type Complaint, complaints, lineOf } from './complain.ts';
 import { crossChecks } from './cross-checks.ts';
+import { doubts } from './doubts.ts';
 import { placeModules } from './modules.ts';
 import { type Env, environmentLayer, flagLayer } from './named.ts';
 import { Origins } from './origins.ts';
@@ -67,7 +68,10 @@ export function inspectOptions(sources: Sources): Inspection {
     warnings: warned,
   });
   const result = schema.safeParse(filled);
-  if (result.success) problems.push(...crossChecks(result.data));
+  if (result.success) {
+    problems.push(...crossChecks(result.data));
+    warned.push(...doubts(result.data));
+  }
   const issues = result.error?.issues ?? [];
   const wrong = complaints({ issues, problems, said: merged, origins });
   const warnings = complaints({ issues: [], problems: warned, said: merged, origins });

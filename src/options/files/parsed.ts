@@ -61,4 +61,4 @@ export function isTooDeep(value: unknown, depth = 0): boolean {
   return Object.values(value).some((below) => isTooDeep(below, depth + 1));
 }
 
-export const tooDeep = `lists and groups lie in one another more than ${DEPTH_MAX} deep`;
+export const tooDeep = `lists and groups lie in one another more than ${DEPTH_MAX} deep, or in a circle`;

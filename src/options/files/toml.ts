@@ -30,11 +30,11 @@ const known: readonly (readonly [begin: string, text: string])[] = [
   ['unfinished string', 'a quote is opened here and not closed'],
   [
     'control characters',
-    'a text ends on its line and holds no control characters; longer ones stand in """',
+    'a quote is not closed on this line (longer texts stand in """), or a text holds a control character',
   ],
   [
     'illegal character in key',
-    'a key is letters, digits, - and _, then =; anything else stands in quotes',
+    'a key is letters, digits, - and _, followed by = (the name of a table by ]); anything else stands in quotes',
   ],
   ['unexpected end of key', 'a key is missing here'],
   ['incomplete key-value', 'a key without = and value, or a table without its ]'],

@@ -34,7 +34,7 @@ export function parseYaml(text: string): Parsed | Malformed {
     return { offset: 0, text: tooDeep };
   }
   const [first] = [...document.errors, ...document.warnings];
-  if (first) return { offset: first.pos[0], text: words(first) };
+  if (first) return malformed(document, first);
   const strange = unreadable(document);
   if (strange) return strange;
   let value: unknown;
@@ -74,7 +74,7 @@ function unreadable(document: Document.Parsed): Malformed | undefined {
       if (isCollection(key))
         return stop(
           key,
-          'a key is a word, not a list or group; quote a text that begins with { or [',
+          'a key is a word, not a list or group; quote a text that begins with { or [, and fill in {{ }} of a template',
         );
       if (isScalar(key) && key.value === '<<') {
         return stop(
@@ -116,7 +116,7 @@ const offset = (node: unknown): number | undefined =>
 /** The parser's codes in words for somebody who does not know YAML's grammar. */
 const byCode: Readonly<Partial<Record<YAMLError['code'], string>>> = {
   ALIAS_PROPS: 'an alias (*name) takes no anchor or tag',
-  BAD_ALIAS: 'this alias (*name) has no name',
+  BAD_ALIAS: 'a value beginning with * is an alias, and this one has no name; write "*" for a text',
   BAD_DIRECTIVE: 'a line that begins with % is a directive of YAML; quote it if it is a text',
   BAD_DQ_ESCAPE:
     'a backslash in double quotes begins an escape that YAML does not know; use single quotes',
@@ -134,15 +134,45 @@ const byCode: Readonly<Partial<Record<YAMLError['code'], string>>> = {
     'a value beginning with ! is a tag, and this one is not known; quote it if it is a text',
 };
 
+function malformed(document: Document.Parsed, error: YAMLError): Malformed {
+  const [at] = error.pos;
+  const { message } = error;
+  // Where it was noticed depends on the size of the stack.
+  if (error.code === 'RESOURCE_EXHAUSTION') return { offset: 0, text: tooDeep };
+  // The parser says where it noticed; somebody who looks for a missing quote looks where it was opened.
+  if (/Missing closing ['"]quote/.test(message)) {
+    return {
+      offset: opened(document, at, isQuoted),
+      text: 'a quote is opened here and never closed',
+    };
+  }
+  const bracket = /end with a ([\]}])/.exec(message)?.[1];
+  if (bracket === undefined) return { offset: at, text: words(error) };
+  const offset = opened(document, at, (node) => isCollection(node) && node.flow === true);
+  return {
+    offset,
+    text: `this bracket is never closed with ${bracket}, or its lines are not indented`,
+  };
+}
+
+const isQuoted = (node: unknown) =>
+  isScalar(node) && (node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE');
+
+/** Where the last such node before an offset begins. */
+function opened(document: Document.Parsed, before: number, is: (node: unknown) => boolean): number {
+  let best = -1;
+  visit(document, {
+    Node(_, node) {
+      const at = node.range?.[0] ?? -1;
+      if (is(node) && at < before && at > best) best = at;
+    },
+  });
+  return best < 0 ? before : best;
+}
+
 function words({ code, message }: YAMLError): string {
   const known = byCode[code];
   if (known !== undefined) return known;
-  if (/Missing closing ['"]quote/.test(message))
-    return 'a quote was opened before and is not closed';
-  if (message.includes('end with a ]'))
-    return 'a list was opened with [ before and is not closed with ]';
-  if (message.includes('end with a }'))
-    return 'a group was opened with { before and is not closed with }';
   if (code === 'BAD_SCALAR_START') return 'a value cannot begin with @, ` or %; quote it';
   if (message.includes('map keys need to be followed')) return 'a colon is missing after this key';
   if (code === 'MISSING_CHAR') return 'a comma, a colon or a space after one is missing here';

@@ -140,6 +140,27 @@ test('every command has a --help with examples, which help NAME shows too', asyn
   }
 });
 
+test('--version, version and --help load no heavy library', async () => {
+  // Says on standard error what is loaded, from a thread of the loader's own.
+  const hook = `import { writeSync } from 'node:fs';
+    export const load = (url, context, next) => { writeSync(2, 'load ' + url + '\\n'); return next(url, context); };`;
+  const data = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`;
+  const preload = `import { register } from 'node:module'; register(${JSON.stringify(data(hook))});`;
+  const loads = async (...args: string[]) => {
+    const { code, err } = await millrace(args, { NODE_OPTIONS: `--import=${data(preload)}` });
+    assert.equal(code, 0, err);
+    const found = [...err.matchAll(/^load .*\/node_modules\/([\w.-]+)\//gm)].map(
+      ([, name]) => name,
+    );
+    return [...new Set(found)];
+  };
+  assert.deepEqual(await loads('--version'), []);
+  assert.deepEqual(await loads('version'), ['commander']);
+  assert.deepEqual(await loads('--help'), ['commander']);
+  // The hook sees what it looks for.
+  assert.ok((await loads('options')).includes('zod'));
+});
+
 test('nothing is coloured, on request or not', async () => {
   const environments: Record<string, string>[] = [{}, { FORCE_COLOR: '1' }, { NO_COLOR: '1' }];
   for (const env of environments) {

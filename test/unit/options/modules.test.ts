@@ -83,7 +83,7 @@ test('an unknown provider is told with the known ones, and no name of ours may b
   const text = complaint({ providers, upstreams: [{ ...upstream, provider: 'mien' }] });
   assert.match(
     text,
-    /^upstreams\[0\]\.provider must be one of openai-chat, .*mine; did you mean mine\?, got "mien"/,
+    /^upstreams\[0\]\.provider must be one of openai-chat, .*mine, got "mien"; did you mean mine\?/,
   );
   assert.equal(
     complaint({ providers, upstreams: [{ ...upstream, provider: 'mine' }] }),

@@ -98,10 +98,12 @@ test('a resolved object resolves to itself, from any valid integers', () => {
       // Only powers of two, and what must exceed another option.
       flags['memory.ringBytes'] = 65_536;
       flags['server.pingIntervalMs'] = 100;
+      flags['server.port'] = 1;
+      flags['admin.port'] = 2;
       flags['server.idleTimeoutMs'] = 2 ** 31 - 1;
       flags['threads.hungAfterMs'] = 2 ** 31 - 1;
       const fixed = Object.keys(flags).filter((path) =>
-        /ringBytes|pingInt|idleTim|hungAfter/.test(path),
+        /\.port|ringBytes|pingInt|idleTim|hungAfter/.test(path),
       );
       const { options } = resolveOptions({ flags });
       assert.deepEqual(resolveOptions({ code: options }).options, options);

@@ -160,12 +160,8 @@ test('a missing value says that nothing was there', () => {
 });
 
 test('a group or a list in the wrong shape is one problem', () => {
-  assert.deepEqual(wrong({ server: 5 }), [
-    'server must be a group of options, got a number (hidden) (code)',
-  ]);
-  assert.deepEqual(wrong({ server: [] }), [
-    'server must be a group of options, got a list (hidden) (code)',
-  ]);
+  assert.deepEqual(wrong({ server: 5 }), ['server must be a group of options, got 5 (code)']);
+  assert.deepEqual(wrong({ server: [] }), ['server must be a group of options, got a list (code)']);
   assert.deepEqual(wrong({ upstreams: 'x' }), [
     'upstreams must be a list of at most 64 entries, got a text (hidden) (code)',
   ]);

@@ -37,8 +37,8 @@ test('${file:PATH} works for every secret, in lists and groups too, from the fol
       'keys: ["${file:key}", "${CLIENT}"]',
       'admin: { token: "${file:./sub/../key}" }',
       'upstreams:',
-      '  - { name: a, url: "http://a/v1", apiKey: "${file:sub/a}" }',
-      `  - { name: b, url: "http://b/v1", apiKey: "\${file:${join(folder, 'key')}}" }`,
+      '  - { name: a, url: "https://a/v1", apiKey: "${file:sub/a}" }',
+      `  - { name: b, url: "https://b/v1", apiKey: "\${file:${join(folder, 'key')}}" }`,
     ].join('\n'),
   );
   const { options, warnings } = resolveOptions({ file, env: { CLIENT: 'from-env' } });
@@ -111,7 +111,9 @@ test('a secret that is merely unusual is taken, with a warning for a space at it
 });
 
 test('a reference in a place that is no secret stays as it is, with a warning', () => {
-  const { resolved, warnings } = inspectOptions({ code: { server: { host: '${HOST}' } } });
+  const { resolved, warnings } = inspectOptions({
+    code: { server: { host: '${HOST}' }, keys: ['k'] },
+  });
   assert.equal(resolved?.options.server.host, '${HOST}');
   assert.deepEqual(warnings.map(lineOf), [
     'server.host holds ${HOST} as it stands: only secrets are filled in (code)',
