@@ -38,6 +38,8 @@ test('a quota of version 2 counts, of our own group and of every group above it'
     2,
     why(2),
   ]);
+  const tighter = { ...self, [own]: '200000 100000', [above]: '800000 100000' };
+  assert.deepEqual(count(16, tighter), [1, 2, why(2)]);
   assert.deepEqual(count(4, { ...self, [own]: 'max 100000\n' })[1], 4);
   assert.deepEqual(count(4, { ...self, [own]: '800000 100000\n' })[1], 4, 'more than there is');
 });

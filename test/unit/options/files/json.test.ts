@@ -59,7 +59,10 @@ test('a damaged text is refused exactly when JSON.parse refuses it', () => {
   const damaged = fc
     .tuple(fc.json({ maxDepth: 2 }), fc.nat(), fc.nat(2), piece)
     .map(([text, at, cut, put]) => {
-      const index = at % (text.length + 1);
+      // Mostly beside the marks, where mistakes are made.
+      const marks = [...text.matchAll(/[{}[\],:"]/g)].map(({ index }) => index);
+      const index =
+        marks.length > 0 && at % 4 > 0 ? marks[at % marks.length] : at % (text.length + 1);
       return text.slice(0, index) + put + text.slice(index + cut);
     });
   fc.assert(
@@ -79,6 +82,27 @@ test('a damaged text is refused exactly when JSON.parse refuses it', () => {
     }),
     { seed, numRuns },
   );
+});
+
+test('what other parsers forgive is refused as JSON.parse refuses it', () => {
+  for (const text of [
+    '[1,]',
+    '{"a":1,}',
+    '[,1]',
+    '[1,,2]',
+    '{,}',
+    '[1 2]',
+    '{"a" 1}',
+    "['a']",
+    '01',
+    '1.',
+    '.5',
+    '+1',
+    '-',
+  ]) {
+    assert.throws(() => JSON.parse(text), SyntaxError);
+    assert.ok('offset' in parseJson(text), text);
+  }
 });
 
 test('a key that stands twice is told with both places', () => {
