@@ -87,6 +87,11 @@ export const failures = {
     status: 500,
     text: 'the registry already has a metric {name}: one engine per registry',
   },
+  MILLRACE_LIMIT_INVALID: {
+    retry: 'never',
+    status: 500,
+    text: 'limit: {option} must be {expected}, got {got}',
+  },
   MILLRACE_MODULE_UNUSABLE: {
     retry: 'never',
     status: 500,

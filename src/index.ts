@@ -45,3 +45,9 @@ export {
   type StreamPart,
   type StreamRequest,
 } from './parts/modules.ts';
+export {
+  RateLimiter,
+  type RateLimiterOptions,
+  type RateLimiterStats,
+  type SharedRateLimiter,
+} from './parts/rate-limiter.ts';

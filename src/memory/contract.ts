@@ -207,3 +207,44 @@ export interface Ledger {
   held(account: LedgerAccount): number;
   total(): number;
 }
+
+/** Who is limited, resolved: a caller keeps one of these for each of its keys, and the table writes into it where it found the key. */
+export interface LimitKey {
+  /** Which rule its words are for: 0 to 15. */
+  readonly rule: number;
+  /** 64 bits of a keyed hash of what it stands for. */
+  readonly high: number;
+  readonly low: number;
+  /** Where its two words lie; -1 = not looked up yet. */
+  at: number;
+  /** What the slot's first word has to be for `at` to be true. */
+  tag: number;
+}
+
+/** Says whether two words hold nothing that fresh ones would not say, so that their slot may be another key's. */
+export type IsIdle = (rule: number, at: number) => boolean;
+
+/** Words of shared limits by hashed key, bounded. Any thread may do anything here. */
+export interface LimitTable {
+  readonly slots: number;
+  /** Slots that hold a key now. */
+  used(): number;
+  /** The table's own random number: begins the hash of each key. */
+  readonly seed: number;
+  load(at: number): number;
+  compareAndSet(at: number, expected: number, value: number): boolean;
+  /** The words of a fixed row of its own cache line: for limits that have no key. */
+  row(index: number): number;
+  /** Finds the key's slot, or gives it one with fresh words. False: there is no room where it may lie. */
+  find(key: LimitKey): boolean;
+  /** After the words changed: were they still this key's? If not, nothing was taken from it: find it again. */
+  holds(key: LimitKey): boolean;
+  /** Counts a refusal of the key. */
+  refused(key: LimitKey): void;
+  /** Frees idle slots where this key may lie. Returns how many. */
+  makeRoom(key: LimitKey, isIdle: IsIdle): number;
+  /** Frees idle slots among `count` from slot `from` on. Returns how many. */
+  sweep(from: number, count: number, isIdle: IsIdle): number;
+  /** All keys there are now. `refusals`: since it got its slot. */
+  each(visit: (key: LimitKey, refusals: number) => void): void;
+}

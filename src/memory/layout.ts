@@ -169,3 +169,33 @@ export const BOARD_HEAD_WORDS = 16;
 export const CIRCUITS_PER_UPSTREAM = 32;
 /** Words of one circuit (policy/circuit.ts `CircuitWord`, and two free-running outcomes). */
 export const CIRCUIT_CELL_WORDS = 8;
+
+/** The limit table's head. */
+export const LimitHead = {
+  magic: 0,
+  /** Rows of limits without a key, and slots of those with one. */
+  rows: 1,
+  slots: 2,
+  /** Slots that hold a key; whoever opens or frees one counts. */
+  used: 3,
+  /** Random; begins every hash. */
+  seed: 4,
+  words: 16,
+} as const;
+
+/** One limit without a key: a cache line of its own, for many threads write it. */
+export const LIMIT_ROW_WORDS = 16;
+
+/** A key's slot. */
+export const LimitSlotWord = {
+  tag: 0,
+  /** The key's hash; written by whoever claims the slot. */
+  high: 1,
+  low: 2,
+  /** The algorithm's own. */
+  word0: 3,
+  word1: 4,
+  /** Requests of the key that were refused. */
+  refusals: 5,
+} as const;
+export const LIMIT_SLOT_WORDS = 8;

@@ -1,10 +1,10 @@
 /** The real world behind the ports of policy/ports.ts: one per thread. The simulation has its own. */
 import { randomFillSync } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
 import type { Clock, Random, Ticker } from '../policy/ports.ts';
+import { sharedNow } from './shared-now.ts';
 
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now: sharedNow,
   wall: () => Date.now(),
 };
 

@@ -1,19 +1,13 @@
 /** Credit, slab blocks, upstream rows and ledger under every interleaving of small programs, and faults that must be found. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import 'node:test';
 import type * as ledger from '../../../src/memory/ledger.ts';
 import type * as sessionCells from '../../../src/memory/session-cells.ts';
 import type * as slab from '../../../src/memory/slab.ts';
 import type * as upstreamTable from '../../../src/memory/upstream-table.ts';
-import { type Found, type Program, searchInterleavings } from '../../support/interleavings.ts';
-import { type Fault, tracked } from '../../support/mutant.ts';
+import type { Program } from '../../support/interleavings.ts';
+import { prove, type Subject } from '../../support/prove.ts';
 import { trackedAtomics } from '../../support/tracked.ts';
-
-interface Subject<Module> {
-  readonly path: string;
-  readonly programs: Readonly<Record<string, (module: Module) => Program>>;
-  readonly faults: readonly (Fault & { name: string; program: string; why: RegExp })[];
-}
 
 /** A worker with some frames, and main that takes them out and grants credit: the worker must get them all through. */
 function credit(frames: number, frameBytes: number, watermark: number, sentBefore: number) {
@@ -365,32 +359,6 @@ const ledgers: Subject<typeof ledger> = {
     },
   ],
 };
-
-function say(name: string, { states, schedules, broken }: Found): void {
-  const end = broken ? `broken after ${broken.steps.length} steps: ${broken.why}` : 'unbroken';
-  process.stdout.write(`# ${name}: ${states} states, ${schedules} schedules, ${end}\n`);
-}
-
-async function prove<Module>({ path, programs, faults }: Subject<Module>): Promise<void> {
-  const real = await tracked<Module>(path);
-  for (const [name, build] of Object.entries(programs)) {
-    test(`${path} keeps its promises in every schedule: ${name}`, () => {
-      const found = searchInterleavings(build(real));
-      say(name, found);
-      assert.deepEqual(found.broken, undefined);
-      assert.ok(found.schedules > 1n, 'the sides never met');
-    });
-  }
-  for (const { name, program, from, to, why } of faults) {
-    test(`the search finds that ${path} ${name}`, async () => {
-      const faulty = await tracked<Module>(path, { from, to });
-      const found = searchInterleavings(programs[program](faulty));
-      say(name, found);
-      assert.ok(found.broken, 'the fault was not found');
-      assert.match(found.broken.why, why);
-    });
-  }
-}
 
 await prove(sessions);
 await prove(slabs);

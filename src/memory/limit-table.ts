@@ -1,0 +1,300 @@
+/**
+ * The words of shared limits: bounded, open addressing, no locks. What the words mean stands in policy/limit/.
+ *
+ *     ┌ head, 64 B: magic · rows · slots · used · seed ─────────────┐
+ *     ├ rows of 64 B: limits without a key (a few) ─────────────────┤     each the two words of one limit
+ *     ├ slots of 32 B ──────────────────────────────────────────────┤
+ *     │ tag │ high │ low │ word 0 │ word 1 │ refusals │ ·  │ ·      │     a key lies in one of PROBES slots from where its hash says
+ *     └─────────────────────────────────────────────────────────────┘
+ *     tag:  hash, 10 bits │ generation, 12 │ rule, 4 │ mark, 4 │ state, 2
+ *
+ * Who writes: every thread, all words by atomic operations; `high` and `low` by whoever claims the slot, before it opens it. Who reads: every thread.
+ * Which word orders it: `tag`.
+ *
+ *     free ──▶ claimed ──▶ open ◀──▶ sweeping ──▶ free        (every arrow is a compare-and-swap; claiming starts a new generation)
+ *                 └───▶ free (another has the same key)
+ *
+ * One key, one slot: whoever claims looks at all PROBES slots *after* its claim can be seen. Of two that claim for one key at once each sees the other, or one
+ * of them is open already: the one in the higher slot withdraws, the one in the lower waits for that; a bounded time, for the other may have died.
+ *
+ * Nothing is lost to a sweep: a taker changes its words and *then* looks at the tag; the sweeper marks the tag and *then* looks at the words. So one of them sees the other. A taker that
+ * finds the mark puts the slot back to open, and its change counts; if it comes too late for that, its change went to a slot that is free, and it takes again elsewhere. A change that goes
+ * to a slot another key has got meanwhile takes one permit too many from that key, never too few.
+ */
+import { must } from '../must.ts';
+import { type AtomicsPort, plainAtomics, realAtomics } from './atomics.ts';
+import type { IsIdle, LimitKey, LimitTable, SharedBytes } from './contract.ts';
+import { LIMIT_ROW_WORDS, LIMIT_SLOT_WORDS, LimitHead, LimitSlotWord } from './layout.ts';
+
+/** Slots that a key may lie in; how often a claimer looks whether its rival has gone. */
+const PROBES = 16;
+const LOOKS_MAX = 10_000;
+const bounds = { probes: PROBES, looksMax: LOOKS_MAX };
+const MAGIC = 0x6c696d74;
+/** Answers of a search that are no slots. */
+const FOUND = -1;
+const NO_ROOM = -2;
+
+const State = { free: 0, claimed: 1, open: 2, sweeping: 3 } as const;
+const STATE = 0b11;
+const MARK_ONE = 1 << 2;
+const MARK = 0b1111 << 2;
+const RULE_SHIFT = 6;
+const RULE = 0b1111 << RULE_SHIFT;
+const GENERATION_ONE = 1 << 10;
+const GENERATION = 0xfff << 10;
+const HASH_SHIFT = 22;
+const HASH = 0x3ff << HASH_SHIFT;
+
+export function allocateLimitTable(slots: number, rows: number, seed: number): SharedBytes {
+  const shared = new SharedArrayBuffer(4 * wordsFor(slots, rows));
+  prepare(new Int32Array(shared), slots, rows, seed);
+  return shared;
+}
+
+/** `smaller`: for searches of interleavings, where each look is a step. */
+export function openLimitTable(
+  shared: SharedBytes,
+  atomics: AtomicsPort = realAtomics,
+  smaller = bounds,
+): LimitTable {
+  return new Table(new Int32Array(shared), atomics, smaller);
+}
+
+/** Words of a table that one thread has alone, for `openPrivateLimitTable`. */
+export function privateLimitWords(slots: number, rows: number, seed: number): Int32Array {
+  const words = new Int32Array(wordsFor(slots, rows));
+  prepare(words, slots, rows, seed);
+  return words;
+}
+
+export function openPrivateLimitTable(words: Int32Array): LimitTable {
+  return new Table(words, plainAtomics, bounds);
+}
+
+/** The same table for several threads from here on; handles of its keys stay true. */
+export function publishLimitWords(words: Int32Array): SharedBytes {
+  const shared = new SharedArrayBuffer(words.byteLength);
+  new Int32Array(shared).set(words);
+  return shared;
+}
+
+function wordsFor(slots: number, rows: number): number {
+  must(slots >= PROBES && (slots & (slots - 1)) === 0, 'slots are a power of two from 16 on');
+  return LimitHead.words + rows * LIMIT_ROW_WORDS + slots * LIMIT_SLOT_WORDS;
+}
+
+function prepare(words: Int32Array, slots: number, rows: number, seed: number): void {
+  words[LimitHead.magic] = MAGIC;
+  words[LimitHead.rows] = rows;
+  words[LimitHead.slots] = slots;
+  words[LimitHead.seed] = seed;
+}
+
+class Table implements LimitTable {
+  readonly slots: number;
+  readonly seed: number;
+  readonly #words: Int32Array;
+  readonly #atomics: AtomicsPort;
+  readonly #looksMax: number;
+  readonly #probes: number;
+  readonly #rows: number;
+  readonly #from: number;
+
+  constructor(words: Int32Array, atomics: AtomicsPort, { probes, looksMax }: typeof bounds) {
+    must(words[LimitHead.magic] === MAGIC, 'no limit table');
+    this.slots = words[LimitHead.slots];
+    this.seed = words[LimitHead.seed];
+    this.#rows = words[LimitHead.rows];
+    must(words.length === wordsFor(this.slots, this.#rows), 'no limit table');
+    this.#from = LimitHead.words + this.#rows * LIMIT_ROW_WORDS;
+    this.#words = words;
+    this.#atomics = atomics;
+    this.#looksMax = looksMax;
+    this.#probes = probes;
+  }
+
+  used(): number {
+    return this.#atomics.load(this.#words, LimitHead.used);
+  }
+
+  load(at: number): number {
+    return this.#atomics.load(this.#words, at);
+  }
+
+  compareAndSet(at: number, expected: number, value: number): boolean {
+    return this.#atomics.compareExchange(this.#words, at, expected, value) === expected;
+  }
+
+  row(index: number): number {
+    must(index >= 0 && index < this.#rows, 'a row that does not exist');
+    return LimitHead.words + index * LIMIT_ROW_WORDS;
+  }
+
+  find(key: LimitKey): boolean {
+    if (key.at >= 0 && this.#isOpen(key)) return true;
+    for (let tries = 0; tries < this.#probes; tries++) {
+      const free = this.#search(key);
+      if (free === FOUND) return true;
+      if (free < 0) return false;
+      if (this.#claim(key, free)) return true;
+    }
+    return false;
+  }
+
+  holds(key: LimitKey): boolean {
+    return key.at >= 0 && this.#isOpen(key);
+  }
+
+  refused(key: LimitKey): void {
+    this.#atomics.add(this.#words, key.at - LimitSlotWord.word0 + LimitSlotWord.refusals, 1);
+  }
+
+  makeRoom(key: LimitKey, isIdle: IsIdle): number {
+    return this.sweep(key.low & (this.slots - 1), this.#probes, isIdle);
+  }
+
+  sweep(from: number, count: number, isIdle: IsIdle): number {
+    let freed = 0;
+    for (let index = from; index < from + count; index++) {
+      if (this.#sweep(this.#slot(index), isIdle)) freed++;
+    }
+    return freed;
+  }
+
+  each(visit: (key: LimitKey, refusals: number) => void): void {
+    const words = this.#words;
+    for (let index = 0; index < this.slots; index++) {
+      const slot = this.#slot(index);
+      const tag = this.load(slot);
+      if ((tag & STATE) < State.open) continue;
+      const at = slot + LimitSlotWord.word0;
+      const high = words[slot + LimitSlotWord.high];
+      const low = words[slot + LimitSlotWord.low];
+      const rule = (tag & RULE) >>> RULE_SHIFT;
+      visit({ rule, high, low, at, tag }, words[slot + LimitSlotWord.refusals]);
+    }
+  }
+
+  #slot(index: number): number {
+    return this.#from + (index & (this.slots - 1)) * LIMIT_SLOT_WORDS;
+  }
+
+  /** Is the slot still this key's? A sweep that has begun is called off. */
+  #isOpen(key: LimitKey): boolean {
+    const slot = key.at - LimitSlotWord.word0;
+    for (;;) {
+      const tag = this.#atomics.load(this.#words, slot);
+      const differs = (tag ^ key.tag) & ~MARK;
+      if (differs === 0) return true;
+      if (differs !== (State.open ^ State.sweeping)) return false;
+      this.compareAndSet(slot, tag, (tag & ~STATE) | State.open);
+    }
+  }
+
+  /** Writes into the key where it is. Otherwise a free slot for it, or NO_ROOM. */
+  #search(key: LimitKey): number {
+    const words = this.#words;
+    const looks = (key.rule << RULE_SHIFT) | ((key.high >>> 22) << HASH_SHIFT);
+    let free = NO_ROOM;
+    for (let probe = 0; probe < this.#probes; probe++) {
+      const slot = this.#slot(key.low + probe);
+      const tag = this.#atomics.load(words, slot);
+      const state = tag & STATE;
+      if (state === State.free) {
+        if (free === NO_ROOM) free = slot;
+      } else if (state !== State.claimed && ((tag ^ looks) & (RULE | HASH)) === 0) {
+        if (!this.#names(slot, key)) continue;
+        key.at = slot + LimitSlotWord.word0;
+        key.tag = (tag & ~STATE) | State.open;
+        if (this.#isOpen(key)) return FOUND;
+      }
+    }
+    return free;
+  }
+
+  #names(slot: number, key: LimitKey): boolean {
+    const words = this.#words;
+    return (
+      words[slot + LimitSlotWord.low] === key.low && words[slot + LimitSlotWord.high] === key.high
+    );
+  }
+
+  /** False: somebody else was faster, or has this key too. */
+  #claim(key: LimitKey, slot: number): boolean {
+    const atomics = this.#atomics;
+    const words = this.#words;
+    const before = atomics.load(words, slot);
+    const generation = (before + GENERATION_ONE) & GENERATION;
+    const own = generation | (key.rule << RULE_SHIFT) | ((key.high >>> 22) << HASH_SHIFT);
+    const claimed = own | State.claimed;
+    if ((before & STATE) !== State.free || !this.compareAndSet(slot, before, claimed)) return false;
+    words[slot + LimitSlotWord.high] = key.high;
+    words[slot + LimitSlotWord.low] = key.low;
+    words[slot + LimitSlotWord.refusals] = 0;
+    // A late taker of the key that was here before may still write these.
+    atomics.store(words, slot + LimitSlotWord.word0, 0);
+    atomics.store(words, slot + LimitSlotWord.word1, 0);
+    if (this.#isElsewhere(key, slot, claimed)) {
+      this.#turn(slot, State.free);
+      return false;
+    }
+    this.#turn(slot, State.open);
+    atomics.add(words, LimitHead.used, 1);
+    key.at = slot + LimitSlotWord.word0;
+    key.tag = own | State.open;
+    return true;
+  }
+
+  /** Out of `claimed`. Only a sweeper's marks can come in between. */
+  #turn(slot: number, state: number): void {
+    for (;;) {
+      const tag = this.#atomics.load(this.#words, slot);
+      if ((tag & STATE) !== State.claimed) return;
+      if (this.compareAndSet(slot, tag, (tag & ~STATE & ~MARK) | state)) return;
+    }
+  }
+
+  /** Does somebody else have the key, or get it? Looked for when our own claim can be seen. */
+  #isElsewhere(key: LimitKey, mine: number, claimed: number): boolean {
+    let looks = 0;
+    for (let probe = 0; probe < this.#probes; ) {
+      const slot = this.#slot(key.low + probe);
+      const tag = this.#atomics.load(this.#words, slot);
+      const state = tag & STATE;
+      const alike = slot !== mine && ((tag ^ claimed) & (RULE | HASH)) === 0;
+      if (alike && state === State.claimed) {
+        // It sees us too. Not by its key, which it may not have written yet.
+        if (slot < mine || ++looks > this.#looksMax) return true;
+        continue;
+      }
+      if (alike && state !== State.free && this.#names(slot, key)) return true;
+      probe++;
+    }
+    return false;
+  }
+
+  /** Frees the slot if it is idle, and stays so while everyone can see that it is looked at. */
+  #sweep(slot: number, isIdle: IsIdle): boolean {
+    const tag = this.load(slot);
+    const state = tag & STATE;
+    if (state === State.free) return false;
+    if (state === State.claimed) return this.#bury(slot, tag);
+    const rule = (tag & RULE) >>> RULE_SHIFT;
+    if (!isIdle(rule, slot + LimitSlotWord.word0)) return false;
+    // The mark: of two sweepers the slower one does not take a later sweep for its own.
+    const marked = (tag & ~MARK & ~STATE) | ((tag + MARK_ONE) & MARK) | State.sweeping;
+    if (!this.compareAndSet(slot, tag, marked)) return false;
+    const next = isIdle(rule, slot + LimitSlotWord.word0) ? State.free : State.open;
+    if (!this.compareAndSet(slot, marked, (marked & ~STATE) | next)) return false;
+    if (next === State.free) this.#atomics.sub(this.#words, LimitHead.used, 1);
+    return next === State.free;
+  }
+
+  /** A claim takes a fraction of a millisecond; one that is still there after sixteen sweeps is a dead thread's. */
+  #bury(slot: number, tag: number): boolean {
+    const dead = (tag & MARK) === MARK;
+    const next = dead ? tag & ~STATE & ~MARK : tag + MARK_ONE;
+    return this.compareAndSet(slot, tag, next) && dead;
+  }
+}

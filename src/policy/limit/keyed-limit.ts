@@ -1,0 +1,138 @@
+/**
+ * One rule for many keys, in a bounded table. A key's words are looked up once and then known; where they have moved, they are found again. What happens
+ * to a key that finds no room is the operator's choice: it shares the crowd's words with all others like it (their limit together is that of one key), or passes, or is refused.
+ */
+import { must } from '../../must.ts';
+import { type HashHalves, hashKey } from './key-hash.ts';
+import type { Algorithm, LimitWords } from './limit-words.ts';
+
+export const whenFullChoices = ['crowd', 'admit', 'refuse'] as const;
+export type WhenFull = (typeof whenFullChoices)[number];
+
+/** A key, resolved: kept by whoever asks for it again. */
+export interface Subject extends HashHalves {
+  readonly rule: number;
+  at: number;
+  tag: number;
+}
+
+/** The table, as memory/limit-table.ts is one. */
+export interface LimitSlots extends LimitWords {
+  readonly slots: number;
+  readonly seed: number;
+  used(): number;
+  find(key: Subject): boolean;
+  holds(key: Subject): boolean;
+  refused(key: Subject): void;
+  makeRoom(key: Subject, isIdle: (rule: number, at: number) => boolean): number;
+  sweep(from: number, count: number, isIdle: (rule: number, at: number) => boolean): number;
+}
+
+/** Charges that went to a slot which another key got meanwhile: that needs a sweep in the middle of each. */
+const MOVES_MAX = 16;
+
+export class KeyedLimit {
+  readonly algorithm: Algorithm;
+  readonly #slots: LimitSlots;
+  readonly #rule: number;
+  readonly #crowd: number;
+  readonly #whenFull: WhenFull;
+  readonly #isIdle: (rule: number, at: number) => boolean;
+  #nowMs = 0;
+  #cursor = 0;
+  #crowded = 0;
+
+  /** `crowd`: words for those that find no room. Keys of other rules in the table are left alone where `others` says what is idle for them. */
+  constructor(parts: {
+    readonly algorithm: Algorithm;
+    readonly slots: LimitSlots;
+    readonly rule: number;
+    readonly crowd: number;
+    readonly whenFull: WhenFull;
+    others?(rule: number, at: number, nowMs: number): boolean;
+  }) {
+    this.algorithm = parts.algorithm;
+    this.#slots = parts.slots;
+    this.#rule = parts.rule;
+    this.#crowd = parts.crowd;
+    this.#whenFull = parts.whenFull;
+    this.#isIdle = (rule, at) => {
+      if (rule === parts.rule) return this.algorithm.isIdle(this.#slots, at, this.#nowMs);
+      return parts.others?.(rule, at, this.#nowMs) ?? false;
+    };
+  }
+
+  /** Calls that found no room. */
+  get crowded(): number {
+    return this.#crowded;
+  }
+
+  subject(key: string): Subject {
+    const subject = { rule: this.#rule, high: 0, low: 0, at: -1, tag: 0 };
+    hashKey(key, this.#slots.seed, subject);
+    return subject;
+  }
+
+  take(subject: Subject, cost: number, nowMs: number): boolean {
+    const slots = this.#slots;
+    for (let moves = 0; moves < MOVES_MAX; moves++) {
+      if (!slots.find(subject) && !this.#room(subject, nowMs)) break;
+      const taken = this.algorithm.take(slots, subject.at, cost, nowMs);
+      if (!slots.holds(subject)) continue;
+      if (!taken) slots.refused(subject);
+      return taken;
+    }
+    this.#crowded++;
+    if (this.#whenFull !== 'crowd') return this.#whenFull === 'admit';
+    return this.algorithm.take(slots, this.#crowd, cost, nowMs);
+  }
+
+  /** What was taken and not used. Of a key that has lost its slot meanwhile nothing is left to give. */
+  give(subject: Subject, cost: number, nowMs: number): void {
+    if (this.#slots.holds(subject)) this.algorithm.give(this.#slots, subject.at, cost, nowMs);
+  }
+
+  waitMs(subject: Subject, cost: number, nowMs: number): number {
+    const at = this.#slots.holds(subject) ? subject.at : this.#crowd;
+    return this.algorithm.waitMs(this.#slots, at, cost, nowMs);
+  }
+
+  remaining(subject: Subject, nowMs: number): number {
+    if (!this.#slots.holds(subject)) return this.algorithm.capacity;
+    return this.algorithm.remaining(this.#slots, subject.at, nowMs);
+  }
+
+  resetMs(subject: Subject, nowMs: number): number {
+    if (!this.#slots.holds(subject)) return 0;
+    return this.algorithm.resetMs(this.#slots, subject.at, nowMs);
+  }
+
+  /** The key as if it had never come. */
+  reset(subject: Subject): void {
+    const slots = this.#slots;
+    if (!slots.find(subject)) return;
+    for (const at of [subject.at, subject.at + 1]) clear(slots, at);
+  }
+
+  /** Looks at the next `count` slots and frees those whose keys have all of their capacity again. Returns how many. */
+  sweep(count: number, nowMs: number): number {
+    this.#nowMs = nowMs;
+    const freed = this.#slots.sweep(this.#cursor, count, this.#isIdle);
+    this.#cursor = (this.#cursor + count) % this.#slots.slots;
+    return freed;
+  }
+
+  #room(subject: Subject, nowMs: number): boolean {
+    this.#nowMs = nowMs;
+    return this.#slots.makeRoom(subject, this.#isIdle) > 0 && this.#slots.find(subject);
+  }
+}
+
+/** Words as nobody used them. */
+export function clear(words: LimitWords, at: number): void {
+  for (let tries = 0; ; tries++) {
+    const seen = words.load(at);
+    if (seen === 0 || words.compareAndSet(at, seen, 0)) return;
+    must(tries < 1_000_000, 'a word that never stands still');
+  }
+}

@@ -1,0 +1,50 @@
+/** What the algorithms keep their state in, and what they promise: the same code runs on plain numbers and on words that threads share. */
+
+/** 32-bit words, changed by compare-and-swap alone. A word nobody used yet is 0. */
+export interface LimitWords {
+  load(at: number): number;
+  /** Swaps the word if it still is `expected`. */
+  compareAndSet(at: number, expected: number, value: number): boolean;
+}
+
+/** One limit's arithmetic. Its state lies in up to two words from `at` on; the time is an argument, in milliseconds of one clock. */
+export interface Algorithm {
+  /** The most that is admitted at once; a higher cost never passes. */
+  readonly capacity: number;
+  /** Permits a second, as the integer arithmetic really grants them. */
+  readonly ratePerSecond: number;
+  /** Takes the cost, or nothing. */
+  take(words: LimitWords, at: number, cost: number, nowMs: number): boolean;
+  /** Gives back what was taken and not used. */
+  give(words: LimitWords, at: number, cost: number, nowMs: number): void;
+  /** How long until `take` can succeed if nobody else comes: 0 = now, Infinity = never. */
+  waitMs(words: LimitWords, at: number, cost: number, nowMs: number): number;
+  /** Whole permits that could be taken now. */
+  remaining(words: LimitWords, at: number, nowMs: number): number;
+  /** How long until all of the capacity is there again. */
+  resetMs(words: LimitWords, at: number, nowMs: number): number;
+  /** The words say nothing that fresh ones would not say: their place may be another key's. */
+  isIdle(words: LimitWords, at: number, nowMs: number): boolean;
+}
+
+/** By how much the clock readings of two threads may differ (each reads it once a turn) before a word from the future is taken for an old one. */
+export const CLOCK_LAG_MS = 2_000;
+
+/** Words of one thread alone. */
+export class PlainWords implements LimitWords {
+  readonly #words: Int32Array;
+
+  constructor(count: number) {
+    this.#words = new Int32Array(count);
+  }
+
+  load(at: number): number {
+    return this.#words[at];
+  }
+
+  compareAndSet(at: number, expected: number, value: number): boolean {
+    if (this.#words[at] !== expected) return false;
+    this.#words[at] = value;
+    return true;
+  }
+}

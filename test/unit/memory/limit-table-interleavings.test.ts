@@ -1,0 +1,134 @@
+/** The limit table under every interleaving: two that bring one key, and a sweep in the middle of a take. And faults that must be found. */
+import assert from 'node:assert/strict';
+import 'node:test';
+import type { LimitKey } from '../../../src/memory/contract.ts';
+import type * as limitTable from '../../../src/memory/limit-table.ts';
+import { type Program } from '../../support/interleavings.ts';
+import { prove, type Subject } from '../../support/prove.ts';
+import { trackedAtomics } from '../../support/tracked.ts';
+
+type Table = ReturnType<typeof limitTable.openLimitTable>;
+
+const SLOTS = 16;
+/** Two slots for a key: enough for a double, and each look is a step of the search. */
+const small = { probes: 2, looksMax: 1 };
+/** `high` differs in bits that the tag does not hold. */
+const ours = (): LimitKey => ({ rule: 1, high: 5, low: 14, at: -1, tag: 0 });
+const alike = (): LimitKey => ({ rule: 1, high: 6, low: 14, at: -1, tag: 0 });
+
+/** A limit of one request: 0 = free, 1 = taken. What KeyedLimit does with a table. */
+function takeOne(table: Table, key: LimitKey): boolean {
+  for (let moves = 0; moves < 3; moves++) {
+    if (!table.find(key)) return false;
+    const taken = table.load(key.at) === 0 && table.compareAndSet(key.at, 0, 1);
+    if (table.holds(key)) return taken;
+  }
+  return false;
+}
+
+function places(table: Table, high: number): number {
+  let found = 0;
+  table.each((key) => {
+    if (key.high === high) found++;
+  });
+  return found;
+}
+
+/** Two threads bring new keys at once. */
+function newcomers(first: () => LimitKey, second: () => LimitKey) {
+  return ({ allocateLimitTable, openLimitTable }: typeof limitTable): Program => {
+    const shared = allocateLimitTable(SLOTS, 0, 1);
+    const got = [0, 0];
+    const side =
+      (at: number, key: () => LimitKey): Program['sides'][number] =>
+      (world) => {
+        got[at] = takeOne(openLimitTable(shared, world.atomics, small), key()) ? 1 : 0;
+      };
+    return {
+      memory: [new Int32Array(shared)],
+      sides: [side(0, first), side(1, second)],
+      atEnd: () => {
+        const table = openLimitTable(shared, trackedAtomics, small);
+        const same = first().high === second().high;
+        assert.ok(places(table, 5) <= 1, 'one key in two slots');
+        assert.ok(got[0] + got[1] <= (same ? 1 : 2), 'permits given');
+        assert.equal(table.used(), places(table, 5) + places(table, 6), 'slots counted');
+      },
+    };
+  };
+}
+
+/** A key that is there and idle is taken while others sweep; later somebody takes it once more. */
+function swept(takers: number, sweepers: number) {
+  return ({ allocateLimitTable, openLimitTable }: typeof limitTable): Program => {
+    const shared = allocateLimitTable(SLOTS, 0, 1);
+    const before = openLimitTable(shared, trackedAtomics, small);
+    const known = ours();
+    assert.ok(before.find(known));
+    const slot = (known.at - 3 - 16) / 8;
+    const got: number[] = new Array(takers).fill(0);
+    const taker =
+      (at: number): Program['sides'][number] =>
+      (world) => {
+        const table = openLimitTable(shared, world.atomics, small);
+        got[at] = takeOne(table, { ...known }) ? 1 : 0;
+      };
+    const sweeper: Program['sides'][number] = (world) => {
+      const table = openLimitTable(shared, world.atomics, small);
+      table.sweep(slot, 1, (_, at) => table.load(at) === 0);
+    };
+    return {
+      memory: [new Int32Array(shared)],
+      sides: [
+        ...Array.from({ length: takers }, (_, at) => taker(at)),
+        ...Array.from({ length: sweepers }, () => sweeper),
+      ],
+      atEnd: () => {
+        const table = openLimitTable(shared, trackedAtomics, small);
+        const sum = got.reduce((all, one) => all + one, 0);
+        assert.ok(sum <= 1, 'permits given');
+        assert.ok(places(table, 5) <= 1, 'one key in two slots');
+        assert.equal(table.used(), places(table, 5), 'slots counted');
+        const words: number[] = [];
+        table.each(({ at }) => words.push(table.load(at)));
+        if (sum === 1) assert.deepEqual(words, [1], 'charged');
+      },
+    };
+  };
+}
+
+const tables: Subject<typeof limitTable> = {
+  path: 'src/memory/limit-table.js',
+  programs: {
+    'one new key, brought by two': newcomers(ours, ours),
+    'two new keys that look alike': newcomers(ours, alike),
+    'a take and a sweep': swept(1, 1),
+    'a take and two sweeps': swept(1, 2),
+    ...(process.env['SLOW'] ? { 'two takes and a sweep': swept(2, 1) } : {}),
+  },
+  faults: [
+    {
+      name: 'opens without looking for its double',
+      program: 'one new key, brought by two',
+      from: 'if (this.#isElsewhere(key, slot, claimed)) {',
+      to: 'if (false) {',
+      why: /two slots|permits given/,
+    },
+    {
+      name: 'frees what it found idle before it marked it',
+      program: 'a take and a sweep',
+      from: 'const next = isIdle(rule, slot + LimitSlotWord.word0) ? State.free : State.open;',
+      to: 'const next = State.free;',
+      why: /permits given|charged/,
+    },
+    {
+      name: 'lets a sweep go on that it has seen',
+      program: 'a take and a sweep',
+      from: 'this.compareAndSet(slot, tag, (tag & ~STATE) | State.open);',
+      to: 'return true;',
+      why: /permits given|charged/,
+    },
+  ],
+};
+
+await prove(tables);
