@@ -1,6 +1,6 @@
 /** Tests a module of memory/ under every interleaving of small programs, and that faults put into it are found. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import type { test } from 'node:test';
 import { type Found, type Program, searchInterleavings } from './interleavings.ts';
 import { type Fault, tracked } from './mutant.ts';
 
@@ -15,10 +15,13 @@ function say(name: string, { states, schedules, broken }: Found): void {
   process.stdout.write(`# ${name}: ${states} states, ${schedules} schedules, ${end}\n`);
 }
 
-export async function prove<Module>({ path, programs, faults }: Subject<Module>): Promise<void> {
+export async function prove<Module>(
+  run: typeof test,
+  { path, programs, faults }: Subject<Module>,
+): Promise<void> {
   const real = await tracked<Module>(path);
   for (const [name, build] of Object.entries(programs)) {
-    test(`${path} keeps its promises in every schedule: ${name}`, () => {
+    run(`${path} keeps its promises in every schedule: ${name}`, () => {
       const found = searchInterleavings(build(real));
       say(name, found);
       assert.deepEqual(found.broken, undefined);
@@ -26,7 +29,7 @@ export async function prove<Module>({ path, programs, faults }: Subject<Module>)
     });
   }
   for (const { name, program, from, to, why } of faults) {
-    test(`the search finds that ${path} ${name}`, async () => {
+    run(`the search finds that ${path} ${name}`, async () => {
       const faulty = await tracked<Module>(path, { from, to });
       const found = searchInterleavings(programs[program](faulty));
       say(name, found);

@@ -1,6 +1,6 @@
 /** Credit, slab blocks, upstream rows and ledger under every interleaving of small programs, and faults that must be found. */
 import assert from 'node:assert/strict';
-import 'node:test';
+import { test } from 'node:test';
 import type * as ledger from '../../../src/memory/ledger.ts';
 import type * as sessionCells from '../../../src/memory/session-cells.ts';
 import type * as slab from '../../../src/memory/slab.ts';
@@ -360,7 +360,7 @@ const ledgers: Subject<typeof ledger> = {
   ],
 };
 
-await prove(sessions);
-await prove(slabs);
-await prove(tables);
-await prove(ledgers);
+await prove(test, sessions);
+await prove(test, slabs);
+await prove(test, tables);
+await prove(test, ledgers);

@@ -1,6 +1,6 @@
 /** The limit table under every interleaving: two that bring one key, and a sweep in the middle of a take. And faults that must be found. */
 import assert from 'node:assert/strict';
-import 'node:test';
+import { test } from 'node:test';
 import type { LimitKey } from '../../../src/memory/contract.ts';
 import type * as limitTable from '../../../src/memory/limit-table.ts';
 import { type Program } from '../../support/interleavings.ts';
@@ -131,4 +131,4 @@ const tables: Subject<typeof limitTable> = {
   ],
 };
 
-await prove(tables);
+await prove(test, tables);

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { MillraceError } from '../../../../src/errors.ts';
 import { CAPACITY_MAX, Gcra } from '../../../../src/policy/limit/gcra.ts';
