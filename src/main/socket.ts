@@ -335,7 +335,7 @@ function bytesOf(message: SocketMessage): Uint8Array {
 
 /** The backend has checked that it is UTF-8. */
 function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  return Buffer.from(bytes).toString();
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
