@@ -65,16 +65,26 @@ export function run(
   body: object,
   more: Partial<DialectBounds> = {},
 ): RunningAnswer {
+  const out = new Answered();
+  return { ...begin(dialect, body, out, more), out };
+}
+
+/** The answer goes to any sink. */
+export function begin(
+  dialect: Dialect,
+  body: object,
+  out: FrameSink,
+  more: Partial<DialectBounds> = {},
+): Omit<RunningAnswer, 'out'> {
   const models = { has: (model: string) => model === 'm', names: ['m'] };
   const conversation = dialect.conversation({ ...bounds, ...more }, models);
   const bytes = Buffer.from(JSON.stringify({ model: 'm', ...body }));
   const message = { bytes, binary: false, seed: seedOf(7), arrivedMs: 1_700_000_000_123 };
   const command = conversation.decode(message);
   if (command.kind !== 'turn') throw new Error(`not a turn: ${command.kind}`);
-  const out = new Answered();
   const opening = conversation.begin(command.turn, out);
   if (opening.kind !== 'run') throw new Error('it was answered at once');
-  return { ...opening, out, id: command.turn.responseId };
+  return { ...opening, id: command.turn.responseId };
 }
 
 /** Status and error of a body that is refused. */
