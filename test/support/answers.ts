@@ -152,12 +152,12 @@ function end(said: Understood, how: 'complete' | 'failed', code?: string): void 
 }
 
 function readResponses(frames: Frames): Understood {
-  return responseEvents(frames.texts.map((text) => JSON.parse(text) as Any));
+  return responseEvents(frames.texts.map((text) => JSON.parse(text)));
 }
 
 function readResponseEvents(frames: Frames): Understood {
   if (frames.head?.status !== 200) return refused(frames);
-  return responseEvents(dataOf(frames).map((data) => JSON.parse(data) as Any));
+  return responseEvents(dataOf(frames).map((data) => JSON.parse(data)));
 }
 
 function responseEvents(events: readonly Any[]): Understood {
@@ -224,7 +224,7 @@ function outputOf(response: Any): Content {
 function readWholeResponse(frames: Frames): Understood {
   if (frames.texts.length === 0) return unended();
   if (frames.head?.status !== 200) return refused(frames);
-  const response = JSON.parse(frames.texts.join('')) as Any;
+  const response = JSON.parse(frames.texts.join(''));
   assert.match(response.status, /^(completed|incomplete)$/);
   return { ...outputOf(response), end: 'complete', code: undefined };
 }
@@ -232,7 +232,7 @@ function readWholeResponse(frames: Frames): Understood {
 function readChat(frames: Frames): Understood {
   const said = unended();
   for (const text of frames.texts) {
-    const frame = JSON.parse(text) as Any;
+    const frame = JSON.parse(text);
     assert.equal(said.end, undefined, 'a frame after done');
     if (frame.refusal) said.refusal += frame.content;
     else said.text += frame.content;
@@ -257,7 +257,7 @@ function readChunks(frames: Frames): Understood {
       end(said, 'complete');
       continue;
     }
-    const chunk = JSON.parse(data) as Any;
+    const chunk = JSON.parse(data);
     if (chunk.error) {
       end(said, 'failed', chunk.x_millrace.code);
       continue;
@@ -279,7 +279,7 @@ function readChunks(frames: Frames): Understood {
 function readCompletion(frames: Frames): Understood {
   if (frames.texts.length === 0) return unended();
   if (frames.head?.status !== 200) return refused(frames);
-  const [{ message, finish_reason }] = (JSON.parse(frames.texts.join('')) as Any).choices;
+  const [{ message, finish_reason }] = JSON.parse(frames.texts.join('')).choices;
   assert.ok(finish_reason, 'a completion without a reason');
   const calls = (message.tool_calls ?? []) as Any[];
   return {
@@ -296,7 +296,7 @@ function readCompletion(frames: Frames): Understood {
 function refused(frames: Frames): Understood {
   const { status } = frames.head as AnswerHead;
   assert.ok(status >= 400, `status ${status}`);
-  const { x_millrace } = JSON.parse(frames.texts.join('')) as Any;
+  const { x_millrace } = JSON.parse(frames.texts.join(''));
   return { ...blank(), end: 'failed', code: wordOf(x_millrace.code) };
 }
 

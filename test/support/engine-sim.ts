@@ -57,6 +57,9 @@ const silent = { ring: () => {} };
 interface Life {
   alive: boolean;
   readonly transport: FakeTransport;
+  relay?: Relay;
+  /** Ends a timer of its thread. */
+  readonly timers: Set<() => void>;
   end(reason: string): void;
 }
 
@@ -85,6 +88,8 @@ export class EngineSim {
   readonly #size: number;
   readonly #schedule;
   readonly #lives: Life[] = [];
+  /** How to end those that hang in their start, by generation. */
+  readonly #hung = new Map<number, (reason: string) => void>();
   /** What the next worker is started with. */
   #configuration: Configuration;
   #endCoordinator: () => void = () => {};
@@ -255,6 +260,20 @@ export class EngineSim {
     return this.#lives.reduce((sum, life) => sum + (life.alive ? life.transport.sockets : 0), 0);
   }
 
+  /** Streams that living workers run. */
+  get running(): number {
+    return this.#relays.reduce((sum, { running }) => sum + running, 0);
+  }
+
+  /** Records and replies of theirs that wait for credit or space. */
+  get waiting(): number {
+    return this.#relays.reduce((sum, { waiting }) => sum + waiting, 0);
+  }
+
+  get #relays(): Relay[] {
+    return this.#lives.flatMap(({ alive, relay }) => (alive && relay ? [relay] : []));
+  }
+
   #pool(): Pool {
     return {
       start: (worker, events) => {
@@ -264,17 +283,20 @@ export class EngineSim {
         const configuration = this.#configuration;
         if (this.hungStarts > 0) {
           this.hungStarts--;
-          const never = new Promise<never>(() => {});
           const ends = { up: ringProducer(up, silent), down: ringConsumer(down, silent) };
-          return { worker, generation, ...ends, configure() {}, ready: never, gone: never };
+          const ready = new Promise<never>(() => {});
+          const ended = new Promise<string>((resolve) => this.#hung.set(generation, resolve));
+          return { worker, generation, ...ends, configure() {}, ready, gone: ended };
         }
         const late: { relay?: Relay } = {};
         let gone: (reason: string | undefined) => void = () => {};
         const life: Life = {
           alive: true,
           transport: new FakeTransport(),
+          timers: new Set(),
           end: (reason) => {
             life.alive = false;
+            for (const cancel of life.timers) cancel();
             // The kernel closes a dead thread's sockets.
             for (const exchange of life.transport.exchanges) exchange.cancel();
             gone(reason);
@@ -312,6 +334,7 @@ export class EngineSim {
           parse: (bytes) => Promise.resolve(JSON.parse(Buffer.from(bytes).toString())),
           publish: (fact) => events.fact(fact),
         });
+        life.relay = late.relay;
         const incarnation: Incarnation = {
           worker,
           generation,
@@ -329,7 +352,11 @@ export class EngineSim {
       configure: (configuration) => {
         this.#configuration = configuration;
       },
-      end: () => false,
+      // A thread that hangs is terminated; one that lives finds itself retired.
+      end: ({ generation }) => {
+        this.#hung.get(generation)?.('ended');
+        return this.#hung.delete(generation);
+      },
       warm: () => Promise.resolve(),
       close: () => Promise.resolve(),
     };
@@ -380,13 +407,17 @@ export class EngineSim {
   /** A thread's timers die with it. */
   #tickerOf(life: Life): Ticker {
     const { ticker } = this.world;
-    const living = (task: () => void) => () => {
-      if (life.alive) task();
+    const owned = (cancel: () => void) => {
+      life.timers.add(cancel);
+      return () => {
+        life.timers.delete(cancel);
+        cancel();
+      };
     };
     return {
-      every: (periodMs, tick) => ticker.every(periodMs, living(tick)),
-      after: (ms, task) => ticker.after(ms, living(task)),
-      soon: (task) => ticker.soon(living(task)),
+      every: (periodMs, tick) => owned(ticker.every(periodMs, tick)),
+      after: (ms, task) => owned(ticker.after(ms, task)),
+      soon: (task) => ticker.soon(() => life.alive && task()),
     };
   }
 }

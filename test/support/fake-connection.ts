@@ -4,7 +4,7 @@ import type { Connection, SendStatus } from '../../src/main/backend/backend.ts';
 export class FakeConnection implements Connection {
   user: unknown = undefined;
   open = true;
-  readonly sent: { text: string; binary: boolean }[] = [];
+  readonly sent: { text: string; bytes: Buffer; binary: boolean }[] = [];
   /** Syscalls it would have taken: one per cork, one per send outside of one. */
   writes = 0;
   pings = 0;
@@ -17,7 +17,8 @@ export class FakeConnection implements Connection {
   send(bytes: Uint8Array, binary: boolean): SendStatus {
     if (!this.open) return 'closed';
     // A copy before decoding: the bytes may lie in shared memory.
-    this.sent.push({ text: Buffer.from(bytes.slice()).toString(), binary });
+    const copy = Buffer.from(bytes.slice());
+    this.sent.push({ text: copy.toString(), bytes: copy, binary });
     if (!this.#corked) this.writes++;
     if (!this.full) return 'sent';
     this.#buffered += bytes.byteLength;
