@@ -101,6 +101,7 @@ export const askers = {
   chat: [socketAsker('chat', { message: 'hello' }, readChat)],
   // A route's answers are its handler's; what it pulls from an upstream is the business of the relay's tests.
   route: [],
+  parts: [socketAsker('parts', { model: 'm', messages }, readParts)],
   'responses-http': [
     postAsker('responses-http', { input: 'hello', stream: true }, readResponseEvents),
     postAsker('responses-http', { input: 'hello' }, readWholeResponse),
@@ -113,7 +114,7 @@ export const askers = {
 
 type Read = (frames: Frames) => Understood;
 
-function socketAsker(name: 'responses' | 'chat', message: object, read: Read): Asker {
+function socketAsker(name: 'responses' | 'chat' | 'parts', message: object, read: Read): Asker {
   return {
     begin() {
       const talk = new Dialogue(dialects[name]);
@@ -241,6 +242,20 @@ function readChat(frames: Frames): Understood {
     if (tool?.name !== undefined) said.calls.push({ name: tool.name, args: '' });
     else if (tool) said.calls[tool.index].args += tool.arguments;
     if (frame.done) end(said, frame.error ? 'failed' : 'complete', frame.error?.code);
+  }
+  return said;
+}
+
+function readParts(frames: Frames): Understood {
+  const said = unended();
+  for (const text of frames.texts) {
+    const part: Any = JSON.parse(text);
+    assert.equal(said.end, undefined, 'a part after the end');
+    if (part.type === 'tool') said.calls[part.index] = { name: part.name, args: '' };
+    else if (part.type === 'arguments') said.calls[part.index].args += part.text;
+    else if (part.type === 'finish') end(said, 'complete');
+    else if (part.type === 'error') end(said, 'failed', part.error.code);
+    else if (part.type !== 'usage') said[part.type as 'text'] += part.text;
   }
   return said;
 }
