@@ -67,10 +67,21 @@ export class ResponseReader {
    * handler throws passes through.
    */
   push(bytes: Uint8Array): void {
+    const range = { from: 0, to: 0 };
+    let at: number;
+    try {
+      at = this.#read(bytes, range);
+    } finally {
+      // What came before nonsense came all the same.
+      if (range.to > range.from) this.#events.body(bytes.subarray(range.from, range.to));
+    }
+    // A handler may have reset us; then what follows is not ours to judge.
+    if (this.#state === 'done') this.#events.done(this.#persistent && at === bytes.length);
+  }
+
+  /** Returns how far it read; the body bytes are gathered in `range`. */
+  #read(bytes: Uint8Array, range: { from: number; to: number }): number {
     let at = 0;
-    // The body range gathered so far: [from, to).
-    let from = 0;
-    let to = 0;
     while (at < bytes.length && this.#state !== 'done') {
       switch (this.#state) {
         case 'head':
@@ -89,16 +100,14 @@ export class ResponseReader {
         case 'chunk':
         case 'until close': {
           const end = this.#bodyEnd(bytes.length, at);
-          if (from === to) from = to = at;
-          else if (to !== at) bytes.copyWithin(to, at, end);
-          to += end - at;
+          if (range.from === range.to) range.from = range.to = at;
+          else if (range.to !== at) bytes.copyWithin(range.to, at, end);
+          range.to += end - at;
           at = end;
         }
       }
     }
-    if (to > from) this.#events.body(bytes.subarray(from, to));
-    // A handler may have reset us; then what follows is not ours to judge.
-    if (this.#state === 'done') this.#events.done(this.#persistent && at === bytes.length);
+    return at;
   }
 
   /** The peer sends no more. @throws MalformedResponse when something is missing. */

@@ -61,6 +61,18 @@ test('the chunks of one push leave as one range', () => {
   assert.deepEqual([seen.body, seen.pieces, seen.done], ['abc0123456789z', 1, true]);
 });
 
+test('what came before nonsense in the same push is handed over', () => {
+  const seen: string[] = [];
+  const reader = new ResponseReader({
+    head: () => void seen.push('head'),
+    body: (bytes) => void seen.push(Buffer.from(bytes).toString('latin1')),
+    done: () => void seen.push('done'),
+  });
+  const bytes = Buffer.from(`${CHUNKED}3\r\nabc\r\n2\r\nde\r\nzz\r\n`);
+  assert.throws(() => reader.push(bytes), MalformedResponse);
+  assert.deepEqual(seen, ['head', 'abcde']);
+});
+
 test('a body without a length ends with the connection, which is then used up', () => {
   assert.equal(read([`${OK}\r\nall of it`]).done, undefined);
   const seen = read([`${OK}\r\nall `, 'of it'], true);
