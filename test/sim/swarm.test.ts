@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { seeded } from '../support/seed.ts';
 import { type Played, playAll } from '../support/swarm-runner.ts';
 import { upstreamFaults } from '../support/swarm-upstream.ts';
+import { disturbances } from '../support/swarm-world.ts';
 import { keptSeeds } from './seeds.ts';
 
 const COUNT = process.env['SLOW'] ? 20_000 : 1_000;
@@ -58,16 +59,6 @@ test('a storm of everything that can go wrong, then peace: one end for each requ
   );
 });
 
-const disturbances = [
-  'leave',
-  'hold',
-  'cancel',
-  'kill worker',
-  'kill coordinator',
-  'hung start',
-  'change',
-  'rush',
-];
 const facts = [
   'worker-lost',
   'coordinator-lost',

@@ -8,37 +8,17 @@ import { createHash } from 'node:crypto';
 import type { UserOptions } from '../../src/options/schema.ts';
 import { EngineSim } from './engine-sim.ts';
 import { below, type Chance, dice, pick } from './played-upstream.ts';
+import { judge, type SwarmClient, type Verdicts } from './swarm-client.ts';
+import { type Manners, SwarmUpstream } from './swarm-upstream.ts';
 import {
-  type ClientDialect,
-  clientDialects,
-  judge,
-  type SwarmClient,
-  type Verdicts,
-} from './swarm-client.ts';
-import { type Manners, SwarmUpstream, upstreamFaults } from './swarm-upstream.ts';
-
-const NAMES = ['a', 'b', 'c', 'd'];
-const PROVIDERS = ['openai-chat', 'openai-responses', 'anthropic', 'ollama'] as const;
-const STRATEGIES = [
-  'RoundRobin',
-  'LeastConnections',
-  'WeightedRoundRobin',
-  'Random',
-  'P2C',
-] as const;
-
-/** What clients and operators may do, and what may die. */
-const disturbances = [
-  'leave',
-  'hold',
-  'cancel',
-  'kill worker',
-  'kill coordinator',
-  'hung start',
-  'change',
-  'rush',
-] as const;
-type Disturbance = (typeof disturbances)[number];
+  type Disturbance,
+  NAMES,
+  PROVIDERS,
+  STRATEGIES,
+  upstreamsOf,
+  type World,
+  worldOf,
+} from './swarm-world.ts';
 
 export interface Life {
   readonly hash: string;
@@ -47,92 +27,11 @@ export interface Life {
   readonly met: ReadonlyMap<string, number>;
 }
 
-/** What a seed stands for. */
-interface World {
-  readonly options: UserOptions;
-  readonly manners: Manners;
-  readonly disturbances: readonly Disturbance[];
-  readonly dialects: readonly ClientDialect[];
-  readonly lanes: number;
-  readonly clients: number;
-  readonly stepMs: number;
-  readonly steps: number;
-}
-
 export async function live(seed: number, line: (text: string) => void = () => {}): Promise<Life> {
   const life = new SwarmLife(dice(seed * 7919 + 1), line);
   await life.storm();
   await life.peace();
   return life.end();
-}
-
-const some = <T>(chance: Chance, from: readonly T[], share = 0.5): T[] =>
-  from.filter(() => chance.next() < share);
-const atLeastOne = <T>(chance: Chance, from: readonly T[]): T[] => {
-  const chosen = some(chance, from);
-  return chosen.length > 0 ? chosen : [pick(chance, from)];
-};
-
-function worldOf(chance: Chance): World {
-  const providers = atLeastOne(chance, PROVIDERS);
-  const names = NAMES.slice(0, 1 + below(chance, NAMES.length));
-  const options: UserOptions = {
-    upstreams: upstreamsOf(chance, names, providers),
-    session: {
-      creditBytes: pick(chance, [16, 16, 64]) * 1024,
-      runningRequestsMax: 1 + below(chance, 4),
-      queuedRequestsMax: pick(chance, [4, 64]),
-    },
-    memory: { ringBytes: 64 * 1024, slabBytes: 1024 * 1024 },
-    threads: { heartbeatMs: 250, hungAfterMs: 2_000, startTimeoutMs: 2_000 },
-    balance: {
-      loadBalanceStrategy: pick(chance, STRATEGIES),
-      circuitBreakerThreshold: pick(chance, [1, 2, 5]),
-      circuitBreakerTimeoutMs: pick(chance, [50, 500, 5_000]),
-      circuitBreakerProbes: pick(chance, [1, 2]),
-      enableCircuitBreaker: chance.next() < 0.85,
-      slowStartMs: pick(chance, [0, 1_000]),
-    },
-    stream: {
-      connectTimeoutMs: 400,
-      headersTimeoutMs: 800,
-      firstDeltaTimeoutMs: 1_500,
-      gapTimeoutMs: 1_000,
-      finishGraceMs: 50,
-      deadlineMs: pick(chance, [2_000, 5_000]),
-      maxRetries: pick(chance, [0, 1, 3]),
-      retryDelayMs: pick(chance, [0, 100]),
-      eventBytesMax: 32 * 1024,
-    },
-  };
-  return {
-    options,
-    manners: {
-      faults: some(chance, upstreamFaults),
-      failing: pick(chance, [0.1, 0.3, 0.5, 0.8]),
-      meanMs: pick(chance, [1, 10, 60]),
-      sliceBytes: pick(chance, [[1], [7, 60], [60, 400, 4_000], [4_000]]),
-    },
-    disturbances: some(chance, disturbances),
-    dialects: atLeastOne(chance, clientDialects),
-    lanes: 1 + below(chance, 3),
-    clients: 1 + below(chance, 6),
-    stepMs: pick(chance, [2, 20, 80]),
-    steps: 60 + below(chance, 60),
-  };
-}
-
-function upstreamsOf(
-  chance: Chance,
-  names: readonly string[],
-  providers: readonly (typeof PROVIDERS)[number][],
-) {
-  return names.map((name) => {
-    const provider = pick(chance, providers);
-    const url = provider === 'ollama' ? `http://${name}.test` : `http://${name}.test/v1`;
-    const maxConnections = pick(chance, [1, 2, 50]);
-    return { name, url, provider, weight: 1 + below(chance, 4), maxConnections };
-  });
 }
 
 class SwarmLife {
