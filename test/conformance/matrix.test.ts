@@ -7,78 +7,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { providers } from '../../src/protocol/providers/providers.ts';
+import { type Asker, askers, type Understood } from '../support/answers.ts';
 import {
-  type Asker,
-  askers,
-  type Content,
-  contentOf,
-  type Understood,
-} from '../support/answers.ts';
-import { type Recording, recordings } from '../support/recordings.ts';
-import { referenceTrace } from '../support/reference-chat.ts';
-import { referenceStream } from '../support/reference-streams.ts';
+  cutStreams,
+  judgeCut,
+  marksOf,
+  type ProviderName,
+  recordingOf,
+} from '../support/cut-oracle.ts';
 import { cuts, PurePipeline, play, UpstreamWire } from '../support/upstream-wire.ts';
 
 const slow = process.env['SLOW'] !== undefined;
-
-/** Text, reasoning before text, calls of tools; the shortest that were recorded. */
-const streams = {
-  'openai-chat': ['ollama/chat-length', 'litellm/chat-reasoning', 'ollama/chat-tools'],
-  'openai-responses': [
-    'llama-server/responses-length',
-    'llama-server/responses-reasoning',
-    'llama-server/responses-tools',
-  ],
-  anthropic: [
-    'llama-server/messages-plain',
-    'llama-server/messages-thinking',
-    'llama-server/messages-tools',
-  ],
-  ollama: ['ollama/api-chat-unicode', 'ollama/api-chat-thinking', 'ollama/api-chat-tools'],
-} satisfies Record<keyof typeof providers, readonly string[]>;
-
-type ProviderName = keyof typeof streams;
-
-/** What had been said when so many bytes of the body had come. */
-interface Mark {
-  readonly at: number;
-  readonly content: Content;
-  /** A finish reason, or undefined while none came. */
-  readonly reason: string | undefined;
-}
-
-/** After each event or line: the second reading of all that came before. */
-function marksOf(provider: ProviderName, body: Uint8Array): Mark[] {
-  const text = Buffer.from(body).toString('latin1');
-  const separator = provider === 'ollama' ? /\n/g : /\r?\n\r?\n/g;
-  const ends = [
-    0,
-    ...[...text.matchAll(separator)].map(({ index, 0: { length } }) => index + length),
-  ];
-  return ends.map((at) => {
-    const came = body.subarray(0, at);
-    const { steps, end } =
-      provider === 'openai-chat' ? referenceTrace(came) : referenceStream(provider, came);
-    const reason = end === 'MILLRACE_UPSTREAM_TRUNCATED' ? undefined : end;
-    return { at, content: contentOf(steps), reason };
-  });
-}
-
-/** The mark that holds after so many bytes; `next`, when of the event after it only (a part of) its end is missing. */
-function marksAt(marks: readonly Mark[], came: number): { last: Mark; next: Mark | undefined } {
-  let low = 0;
-  let high = marks.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (marks[middle].at <= came) low = middle;
-    else high = middle - 1;
-  }
-  const next = marks[low + 1] as Mark | undefined;
-  return { last: marks[low], next: next && came >= next.at - END_BYTES_MAX ? next : undefined };
-}
-
-/** Line end and empty line. */
-const END_BYTES_MAX = 4;
 
 /** Both ends, where the finish reason comes, and a sample that is another one for every dialect. */
 function* positions(wire: UpstreamWire, finishAt: number, salt: number): Generator<number> {
@@ -92,46 +31,9 @@ function* positions(wire: UpstreamWire, finishAt: number, salt: number): Generat
 /** Reads of the socket: one, pieces that split everything, single bytes. */
 const slicings = [[1 << 20], [97, 1, 260, 13, 700], [1]];
 
-function judge(
-  said: Understood,
-  marks: readonly Mark[],
-  came: number,
-  code: string,
-  whole: boolean,
-): void {
-  const { end, code: complaint, ...content } = said;
-  const { last, next } = marksAt(marks, came);
-  const isSaid = (mark: Mark | undefined) => {
-    if (mark === undefined) return false;
-    if (end !== (mark.reason === undefined ? 'failed' : 'complete')) return false;
-    return whole && end === 'failed' ? true : same(content, mark.content);
-  };
-  assert.ok(
-    isSaid(last) || isSaid(next),
-    `${JSON.stringify(said)} is not ${JSON.stringify([last, next])}`,
-  );
-  if (end === 'failed') assert.equal(complaint, code.slice('MILLRACE_'.length).toLowerCase());
-}
-
-function same(a: Content, b: Content): boolean {
-  return (
-    a.text === b.text &&
-    a.reasoning === b.reasoning &&
-    a.refusal === b.refusal &&
-    a.calls.length === b.calls.length &&
-    a.calls.every(({ name, args }, at) => name === b.calls[at].name && args === b.calls[at].args)
-  );
-}
-
-function recordingOf(name: string): Recording {
-  const found = recordings().find((it) => it.name === name);
-  assert.ok(found, name);
-  return found;
-}
-
-for (const provider of Object.keys(streams) as ProviderName[]) {
+for (const provider of Object.keys(cutStreams) as ProviderName[]) {
   describe(`an upstream that speaks ${provider}`, () => {
-    for (const name of streams[provider]) {
+    for (const name of cutStreams[provider]) {
       const { body, reads, header } = recordingOf(name);
       const marks = marksOf(provider, body);
       const finishAt = marks.find(({ reason }) => reason !== undefined)?.at ?? -1;
@@ -150,7 +52,7 @@ for (const provider of Object.keys(streams) as ProviderName[]) {
                 const came = wire.bodyBefore(at);
                 const code = wire.codeAt(at);
                 try {
-                  judge(said, marks, came, code, way > 0);
+                  judgeCut(said, marks, came, code, { whole: way > 0 });
                 } catch (thrown) {
                   throw new Error(
                     `${cut} after ${at} bytes (${came} of the body), reads of ${sizes.join()}`,

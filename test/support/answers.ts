@@ -161,7 +161,8 @@ function readResponseEvents(frames: Frames): Understood {
   return responseEvents(dataOf(frames).map((data) => JSON.parse(data)));
 }
 
-function responseEvents(events: readonly Any[]): Understood {
+/** The events of one answer over the WebSocket. */
+export function responseEvents(events: readonly Any[]): Understood {
   const said = unended();
   const calls = new Map<string, Content['calls'][number]>();
   for (const [at, event] of events.entries()) {
