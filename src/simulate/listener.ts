@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { MillraceError } from '../errors.ts';
 import { must } from '../must.ts';
+import { resetSocket } from './reset-socket.ts';
 
 export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
 type Socket = IncomingMessage['socket'];
@@ -46,7 +47,7 @@ export async function listenOn(port: number, handle: Handle): Promise<Listener> 
     },
     resetAll() {
       const open = sockets.size;
-      for (const socket of sockets) socket.resetAndDestroy();
+      for (const socket of sockets) resetSocket(socket);
       return open;
     },
     async close() {

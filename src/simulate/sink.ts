@@ -1,5 +1,6 @@
 /** Where an answer's bytes go: a response of node:http, or its bare socket when the response itself shall arrive in pieces. */
 import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { resetSocket } from './reset-socket.ts';
 import type { Cancel, Wheel } from './wheel.ts';
 
 type Socket = NonNullable<ServerResponse['socket']>;
@@ -43,7 +44,7 @@ export function responseSink(response: ServerResponse, wheel: Wheel): Sink {
 }
 
 function resetLater(socket: Socket | null, wheel: Wheel): void {
-  wheel.at(wheel.now() + RESET_DELAY_MS, { run: () => void socket?.resetAndDestroy() });
+  wheel.at(wheel.now() + RESET_DELAY_MS, { run: () => socket && resetSocket(socket) });
 }
 
 const QUEUED_BYTES_MAX = 64 * 1024;

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { createEngine, type Engine } from '../../src/engine/engine.ts';
+import { resetSocket } from '../../src/simulate/reset-socket.ts';
 import { responseEvents, type Understood } from '../support/answers.ts';
 import { open, type TestClient } from '../support/client.ts';
 import {
@@ -69,7 +70,7 @@ function play(socket: net.Socket, { wire, at, silent }: Part): void {
     if (silent || wire.cut === 'chunked end') return;
     if (wire.cut !== 'reset') return void socket.end();
     // Let the bytes arrive before the reset overtakes them.
-    setImmediate(() => socket.resetAndDestroy());
+    setImmediate(() => resetSocket(socket));
   });
 }
 

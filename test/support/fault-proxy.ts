@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import net from 'node:net';
+import { resetSocket } from '../../src/simulate/reset-socket.ts';
 
 export interface Toxic {
   /** Before each piece of the answer. */
@@ -75,7 +76,7 @@ export class FaultProxy {
     });
     server.on('end', () => answer.end());
     // The target is gone: so is the connection.
-    server.on('error', () => client.resetAndDestroy());
+    server.on('error', () => resetSocket(client));
     server.once('close', () => answer.end());
   }
 
@@ -127,7 +128,7 @@ class Answer {
     if (bytes.length < room) return;
     this.#silent = true;
     // Let what was written go out first.
-    if (resetAfter === limit) setImmediate(() => this.#client.resetAndDestroy());
+    if (resetAfter === limit) setImmediate(() => resetSocket(this.#client));
     else if (closeAfter === limit) this.#client.end();
   }
 
