@@ -68,9 +68,9 @@ function play(socket: net.Socket, { wire, at, silent }: Part): void {
   const bytes = wire.upTo(at);
   socket.write(bytes, () => {
     if (silent || wire.cut === 'chunked end') return;
-    if (wire.cut !== 'reset') return void socket.end();
+    if (wire.cut !== 'reset') socket.end();
     // Let the bytes arrive before the reset overtakes them.
-    setImmediate(() => resetSocket(socket));
+    else setImmediate(() => resetSocket(socket));
   });
 }
 
