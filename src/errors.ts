@@ -473,6 +473,56 @@ export const failures = {
     text: 'the handler of this route failed',
   },
 
+  // Sessions that are carried on to a WebSocket back end.
+  MILLRACE_PROXY_NONE: {
+    retry: 'later',
+    close: 1013,
+    status: 503,
+    text: 'no back end takes a connection now',
+  },
+  MILLRACE_PROXY_LOST: {
+    retry: 'later',
+    close: 1014,
+    status: 502,
+    text: 'the back end was lost',
+  },
+  MILLRACE_PROXY_UNREPEATABLE: {
+    retry: 'later',
+    close: 1014,
+    status: 502,
+    text: 'the back end was lost before it said anything, and more than {max} bytes had been sent to it',
+  },
+  MILLRACE_PROXY_TOO_LARGE: {
+    retry: 'never',
+    close: 1009,
+    status: 502,
+    text: 'the back end sent a message above {max} bytes',
+  },
+  MILLRACE_PROXY_FULL: {
+    retry: 'later',
+    close: 1013,
+    status: 503,
+    text: 'more than {max} bytes wait for the back end',
+  },
+  MILLRACE_PROXY_STALLED: {
+    retry: 'later',
+    close: 1013,
+    status: 504,
+    text: 'the back end did not read for {limitMs} ms',
+  },
+  MILLRACE_PROXY_IDLE: {
+    retry: 'later',
+    close: 1001,
+    status: 408,
+    text: 'nothing was said for {limitMs} ms',
+  },
+  MILLRACE_PROXY_AGED: {
+    retry: 'later',
+    close: 1012,
+    status: 408,
+    text: 'the session has lasted {limitMs} ms; connect again',
+  },
+
   // Deliver.
   MILLRACE_CLIENT_SLOW: {
     retry: 'later',

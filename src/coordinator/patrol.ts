@@ -108,5 +108,6 @@ export class Patrol {
 }
 
 function targetOf({ url, healthPath }: UpstreamOptions, timeoutMs: number) {
-  return { origin: new URL(url).origin, path: healthPath, timeoutMs };
+  // A WebSocket begins as HTTP: ws as http, wss as https.
+  return { origin: new URL(url.replace(/^ws/, 'http')).origin, path: healthPath, timeoutMs };
 }

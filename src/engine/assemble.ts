@@ -67,7 +67,10 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     events: {
       fact,
       bury: (request) => server.bury(request),
-      fold: (worker, generation) => fold(memory, worker, generation),
+      fold: (worker, generation) => {
+        fold(memory, worker, generation);
+        server.abandon(worker);
+      },
     },
   });
   const overload = new Overload({ options, workers, ...memory, ...world });

@@ -35,6 +35,7 @@ export async function startDemo(options: Options, started: Started): Promise<Ups
     weight: 1,
     minConnections: 5,
     maxConnections: 10_000,
+    reuse: false,
     healthPath: '/healthz',
   }));
 }

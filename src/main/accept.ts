@@ -235,7 +235,10 @@ class Door implements Accept {
     if (forbidden)
       return refuse(forbidden, forbidden.failure.retry === 'later' ? 1_000 : undefined);
     const { principal, keyName, rights, byKey, worker } = found;
-    const protocol = answeredProtocol(offeredProtocols(head));
+    const offered = offeredProtocols(head);
+    const { protocols } = this.#rules.proxy;
+    const protocol =
+      dialect === 'proxy' ? agreedProtocol(offered, protocols) : answeredProtocol(offered);
     return {
       kind: 'session',
       dialect,
@@ -270,6 +273,7 @@ type Rules = ReturnType<typeof rulesOf>;
 function rulesOf(options: Options) {
   return {
     server: options.server,
+    proxy: options.proxy,
     tickets: options.tickets,
     trusts: trustedPeers(options.server.trustedProxies),
     sites: createSiteRules(options.server),
@@ -330,4 +334,12 @@ export function refusal(error: MillraceError, retryAfterMs?: number): HttpReply 
  */
 function answeredProtocol(protocols: readonly string[]): string | undefined {
   return protocols.find((protocol) => !protocol.startsWith(KEY_PROTOCOL)) ?? protocols[0];
+}
+
+/** A back end must speak what its client is told: only what the options name, or else the key that a client offered alone. */
+function agreedProtocol(offered: readonly string[], spoken: readonly string[]): string | undefined {
+  const isOnlyKey = offered.every((protocol) => protocol.startsWith(KEY_PROTOCOL));
+  return (
+    offered.find((protocol) => spoken.includes(protocol)) ?? (isOnlyKey ? offered[0] : undefined)
+  );
 }

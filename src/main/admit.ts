@@ -19,6 +19,8 @@ import type { Session } from './session.ts';
 
 /** Nonces are drawn many at a time: one call into the system for as many requests. */
 const NONCES = 256;
+/** What is only carried on has no ids. */
+const nobody = new Uint8Array(NONCE_BYTES);
 const ONE_REQUEST = { requests: 1, tokens: 0 };
 
 export interface AdmitEvents {
@@ -80,6 +82,7 @@ export class Admit {
     if (this.#limiter !== unlimited && this.#isLimited(session)) return;
     if (session.admission.dialect === 'echo') return this.#echo(session, bytes, binary);
     if (session.admission.dialect === 'socket') return this.#events.socket(session, bytes, binary);
+    if (session.admission.dialect === 'proxy') return this.#carry(session, bytes, binary);
     if (binary && !this.#dialect(session).binary) {
       return this.#events.end(session, new MillraceError('MILLRACE_MESSAGE_NOT_TEXT', {}));
     }
@@ -124,6 +127,31 @@ export class Admit {
     link.request(request);
   }
 
+  /**
+   * To the session's back end, by its worker. Kept until that one has taken it; a client that is ahead by too much is not read any more, or,
+   * where that cannot be, has to come again.
+   */
+  #carry(session: Session, bytes: Uint8Array, binary: boolean): void {
+    const { bufferBytesMax, unpausedBytesMax } = this.#options.proxy;
+    const { connection } = session;
+    if (!connection.pause && session.unsettledBytes > unpausedBytesMax) {
+      const max = unpausedBytesMax;
+      return this.#events.end(session, new MillraceError('MILLRACE_PROXY_FULL', { max }));
+    }
+    const request = this.#requests.add(session, nobody, bytes, binary, 0, 0);
+    if (!request) {
+      const bound = 'memory.retainedBytesMax';
+      const waitMs = OVERLOAD_WAIT_MS;
+      return this.#events.end(session, new MillraceError('MILLRACE_OVERLOADED', { bound, waitMs }));
+    }
+    session.asked += 1;
+    this.#events.began();
+    this.#links[session.worker].request(request);
+    if (session.pausedBytes > 0 || session.unsettledBytes <= bufferBytesMax) return;
+    session.pausedBytes = session.unsettledBytes;
+    connection.pause?.();
+  }
+
   /** An exact copy back. What the client does not read is bounded: it cannot make us hold more than its own largest message and one credit. */
   #echo(session: Session, bytes: Uint8Array, binary: boolean): void {
     const status = session.connection.send(bytes, binary);
@@ -139,8 +167,10 @@ export class Admit {
 
   #complain(session: Session, error: MillraceError): void {
     this.#counts.error(error.code);
-    if (session.admission.dialect === 'echo') return this.#events.end(session, error);
-    if (session.admission.dialect === 'socket') return this.#events.refused(session, error);
+    const { dialect } = session.admission;
+    // What is not carried on would be missing at its back end.
+    if (dialect === 'echo' || dialect === 'proxy') return this.#events.end(session, error);
+    if (dialect === 'socket') return this.#events.refused(session, error);
     session.connection.send(this.#dialect(session).complain(error), false);
     if (session.once) this.#events.over(session);
   }

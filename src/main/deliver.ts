@@ -184,6 +184,7 @@ export class Deliver {
     const request = session && this.#requests.of(session, header.stream);
     if (!session || !request) return;
     this.#requests.settle(request);
+    if (session.pausedBytes > 0) session.relieve();
     // Nothing more will be said, and nothing was: whoever waits for an answer is told.
     if (session.once)
       this.#closing.push({ session, code: closeCode.internal, reason: 'the answer was lost' });

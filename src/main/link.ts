@@ -56,9 +56,16 @@ export class Link {
   }
 
   /** A word about a session the worker knows; nothing to say when it does not know it. */
-  control(kind: number, session: Session): void {
+  control(kind: number, session: Session, aux0 = 0, payload = nothing): void {
     if (!this.#ring || session.knownBy !== this.#generation) return;
-    this.#put(() => this.#record(kind, session.slot, session.generation, nothing));
+    this.#put(() => this.#record(kind, session.slot, session.generation, payload, aux0));
+  }
+
+  /** Tells the worker of a session before its first message. False: there is no worker now. */
+  greet(session: Session): boolean {
+    if (!this.#ring) return false;
+    this.#introduce(session);
+    return true;
   }
 
   /** A word to the worker itself: drain, stop. */
@@ -88,8 +95,9 @@ export class Link {
     this.#put(() => this.#record(Kind.sessionOpen, session.slot, session.generation, bytes));
   }
 
-  #record(kind: number, slot: number, generation: number, payload: Uint8Array): boolean {
+  #record(kind: number, slot: number, generation: number, payload: Uint8Array, aux0 = 0): boolean {
     const header = this.#head(kind, slot, generation);
+    header.aux0 = aux0;
     return this.#ring?.write(header, payload) ?? true;
   }
 

@@ -1,5 +1,6 @@
 /** GET /v1/models, in the shape that OpenAI's clients list. */
 import { MillraceError } from '../errors.ts';
+import { SOCKET_PROVIDER } from '../options/names.ts';
 import type { Options } from '../options/schema.ts';
 import { modelAllowed } from '../policy/rights.ts';
 import type { Rights } from '../threads/messages.ts';
@@ -23,7 +24,10 @@ export function modelsReply(options: Options, rights?: Rights): HttpReply {
 /** GET /v1/models/{id}: also a model that no upstream names, where one takes any. `encoded`: as it stands in the path. */
 export function modelReply(options: Options, encoded: string, rights?: Rights): HttpReply {
   const id = decode(encoded);
-  const served = options.upstreams.some(({ models }) => models.length === 0 || models.includes(id));
+  const served = options.upstreams.some(
+    ({ provider, models }) =>
+      provider !== SOCKET_PROVIDER && (models.length === 0 || models.includes(id)),
+  );
   if (served && id !== '' && modelAllowed(rights?.models, id)) return reply(modelOf(id));
   const model = id.slice(0, ID_CHARS_MAX);
   const available = 'GET /v1/models lists them';

@@ -6,6 +6,9 @@ import type { Ledger } from '../memory/contract.ts';
 import type { Options } from '../options/schema.ts';
 import type { Session } from './session.ts';
 
+/** What a message costs besides its bytes. */
+const MESSAGE_BYTES = 64;
+
 /** What main sends in a worker's name if it dies: a frame with a gap for the next sequence number (`at` < 0: none). */
 export interface Epitaph {
   readonly bytes: Uint8Array;
@@ -21,6 +24,7 @@ export class Request {
   readonly arrivedWallMs: number;
   readonly arrivedMs: number;
   readonly binary: boolean;
+  readonly length: number;
   /** Undefined from the commit point on. */
   bytes: Uint8Array | undefined;
   /** Row owner and generation in its ids: stays when it runs again elsewhere. */
@@ -46,6 +50,7 @@ export class Request {
     this.session = session;
     this.nonce = nonce;
     this.bytes = bytes;
+    this.length = bytes.byteLength;
     this.binary = binary;
     this.arrivedMs = arrivedMs;
     this.arrivedWallMs = arrivedWallMs;
@@ -96,6 +101,7 @@ export class Requests {
     const request = new Request(number, session, nonce, kept, binary, nowMs, wallMs);
     this.#byNumber.set(number, request);
     (session.requests ??= []).push(request);
+    session.unsettledBytes += MESSAGE_BYTES + length;
     session.latest = request;
     return request;
   }
@@ -123,6 +129,7 @@ export class Requests {
     this.#forget(request);
     request.epitaph = undefined;
     const { session } = request;
+    session.unsettledBytes -= MESSAGE_BYTES + request.length;
     session.requests?.splice(session.requests.indexOf(request), 1);
     if (session.latest === request) session.latest = undefined;
   }

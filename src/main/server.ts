@@ -160,6 +160,8 @@ export class Server implements BackendHandlers {
     accept.opened(admission.address, admission.principal);
     counts.opened(admission.dialect, sessions.count);
     this.#parts.sockets.opened(session);
+    if (admission.dialect === 'proxy' && !this.#parts.crew.links[session.worker].greet(session))
+      this.#restart(session);
   }
 
   // ② admit
@@ -256,6 +258,21 @@ export class Server implements BackendHandlers {
     if (session.once) this.over(session);
   }
 
+  /** A worker is lost, and with it the connections of its sessions to their back ends. */
+  abandon(worker: number): void {
+    const { sessions } = this.#parts;
+    sessions.slice(0, sessions.used, (session) => {
+      const isIts = session.worker === worker && session.admission.dialect === 'proxy';
+      if (isIts) this.#restart(session);
+    });
+  }
+
+  #restart(session: Session): void {
+    const { code, message } = new MillraceError('MILLRACE_WORKER_LOST', {});
+    this.#parts.counts.error(code);
+    this.closeSession(session, closeCode.restart, message, code);
+  }
+
   /** Changed options: timeouts, and who may come in; whoever came by a key that is gone leaves (`session.whenRevoked`). */
   reconfigure(options: Options): void {
     const { accept, sessions } = this.#parts;
@@ -328,7 +345,7 @@ export class Server implements BackendHandlers {
     sessions.remove(session);
     requests.settleAll(session);
     const link = crew.links[session.worker];
-    link.control(Kind.sessionClose, session);
+    link.control(Kind.sessionClose, session, end.closeCode, Buffer.from(reason));
     accept.closed(session.address, session.principal);
     counts.sessions(sessions.count);
     this.#parts.fact(sessionEnded(session, end, clock.now()));

@@ -66,6 +66,9 @@ export class Session implements LimitSubject {
   bytesIn = 0;
   bytesOut = 0;
   asked = 0;
+  /** Bytes of its messages that are not settled, and how many there were when its client was paused; 0: it is read. */
+  unsettledBytes = 0;
+  pausedBytes = 0;
   /** Its one answer is complete, and waits to be read. */
   ending = false;
 
@@ -84,6 +87,15 @@ export class Session implements LimitSubject {
     this.worker = worker;
     this.seenMs = nowMs;
     this.openedMs = nowMs;
+  }
+
+  /** Something of it was settled: its client, paused, is read again when half of what there was is gone. */
+  relieve(): void {
+    if (2 * this.unsettledBytes > this.pausedBytes) return;
+    this.pausedBytes = 0;
+    // It could not say anything meanwhile.
+    this.heard = true;
+    this.connection.resume?.();
   }
 
   get once(): boolean {

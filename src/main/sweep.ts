@@ -96,7 +96,8 @@ export class Sweep {
     }
     // It waits for its answer, or reads it: it has nothing to say.
     if (session.once && (session.unsettled > 0 || session.ending)) return;
-    if (session.heard) {
+    // We do not read it: it cannot be heard. Its back end has a clock of its own.
+    if (session.heard || session.pausedBytes > 0) {
       session.heard = session.pinged = false;
       session.seenMs = nowMs;
       return;

@@ -39,7 +39,7 @@ export const Kind = {
   sessionOpen: 1,
   /** A client message. Payload: `MessagePrologue` (see messages.ts) and the client's bytes. */
   message: 2,
-  /** The session is gone: cancel what runs, forget its lanes. */
+  /** The session is gone: cancel what runs, forget its lanes. aux0: its close code. Payload: the reason, UTF-8. */
   sessionClose: 3,
   /** Credit of this session rose above zero again. */
   credit: 4,

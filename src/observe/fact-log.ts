@@ -49,6 +49,10 @@ export function logFact(log: Log, fact: Fact, streams: boolean, bound: LineBound
       return log.warn({ ...fields, session: sessionName(fact) }, 'stream lost with its worker');
     case 'session-ended':
       return log.debug({ ...fields, session: sessionName(fact) }, `session ended by ${fact.by}`);
+    case 'proxy-ended': {
+      const said = { ...fields, session: sessionName(fact) };
+      return streams ? log.info(said, 'proxied session ended') : undefined;
+    }
     case 'handshake-refused':
       return log.info(fields, `handshake refused: ${fact.code}`);
     case 'fault':

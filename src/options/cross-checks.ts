@@ -1,5 +1,5 @@
 /** What must hold between options, and what the schema cannot see in one. */
-import { dialectNames, providerNames } from './names.ts';
+import { dialectNames, providerNames, SOCKET_PROVIDER } from './names.ts';
 import { nearest } from './nearest.ts';
 import { dotted, type Path, type Problem } from './paths.ts';
 import type { Options } from './schema.ts';
@@ -20,6 +20,7 @@ export function crossChecks(options: Options): Problem[] {
     ...unknownProviders(options),
     ...resumes(options),
     ...ports(options),
+    ...backEnds(options),
   ];
   for (const [index, { url }] of options.upstreams.entries()) {
     const { username, password } = new URL(url);
@@ -46,10 +47,40 @@ function ports({ server, admin }: Options): Problem[] {
   return [{ path: ['admin', 'port'], text: 'must differ from server.port', got: admin.port }];
 }
 
+/** A WebSocket back end is no HTTP upstream, nor the other way round. */
+function backEnds({ upstreams, proxy, memory }: Options): Problem[] {
+  const problems = upstreams.flatMap(({ provider, url, models, reuse }, index): Problem[] => {
+    const isSocket = provider === SOCKET_PROVIDER;
+    const wrong = (key: string, text: string, got: unknown): Problem => ({
+      path: ['upstreams', index, key],
+      text,
+      got,
+    });
+    const found: Problem[] = [];
+    if (isSocket !== /^wss?:/.test(url)) {
+      const text = isSocket
+        ? 'must begin with ws:// or wss:// for the provider websocket'
+        : 'must begin with http:// or https:// (ws:// and wss:// are for the provider websocket)';
+      found.push(wrong('url', text, url));
+    }
+    if (isSocket && models.length > 0)
+      found.push(wrong('models', 'must be empty for the provider websocket', models));
+    if (!isSocket && reuse) found.push(wrong('reuse', 'is for the provider websocket only', reuse));
+    return found;
+  });
+  const any = upstreams.some(({ provider }) => provider === SOCKET_PROVIDER);
+  // A message that finds no space in the slab, ever, would wait for ever.
+  if (any && proxy.messageBytesMax >= memory.slabBytes) {
+    const text = `must be less than memory.slabBytes (${memory.slabBytes})`;
+    problems.push({ path: ['proxy', 'messageBytesMax'], text, got: proxy.messageBytesMax });
+  }
+  return problems;
+}
+
 /** A provider is one of ours or one of the user's; neither may stand for the other. */
 function unknownProviders(options: Options): Problem[] {
   const own = Object.keys(options.providers);
-  const known = [...new Set([...providerNames, ...own])];
+  const known = [...new Set([...providerNames, SOCKET_PROVIDER, ...own])];
   const unknown = options.upstreams.flatMap(({ provider }, index): Problem[] => {
     if (known.includes(provider)) return [];
     const meant = nearest(provider, known);
@@ -64,7 +95,7 @@ function unknownProviders(options: Options): Problem[] {
   const dialects = Object.keys(options.dialects);
   return [
     ...unknown,
-    ...taken('providers', own, providerNames),
+    ...taken('providers', own, [...providerNames, SOCKET_PROVIDER]),
     ...taken('dialects', dialects, dialectNames),
   ];
 }

@@ -159,7 +159,8 @@ function expectedText(node: Node): string {
   if (node.anyOf) return node.anyOf.map(expectedText).join(', or ');
   if (node.properties) return 'a group of options';
   if (node.format === 'date-time') return 'a time such as 2030-01-31T00:00:00Z';
-  if (node.format === 'uri') return 'a URL that begins with http:// or https://';
+  if (node.format === 'uri')
+    return 'a URL that begins with http:// or https:// (ws:// or wss:// for a WebSocket back end)';
   if (node.format === 'starts_with') return 'a text that begins with /';
   if (node.pattern) return expectedPattern(node.pattern);
   if ((node.minLength ?? 0) > 1) return `a text of at least ${node.minLength} characters`;

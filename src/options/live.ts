@@ -41,6 +41,7 @@ const table: Readonly<Record<string, Effect>> = {
   'session.socketBytesMax': 'now',
   'session.slowClientTimeoutMs': 'now',
   stream: 'new streams',
+  proxy: 'new sessions',
   routes: 'restart',
   hooks: 'restart',
   providers: 'restart',

@@ -9,11 +9,14 @@ export const dialectNames = [
   'parts',
   'responses-http',
   'completions',
+  'proxy',
 ] as const;
 /** One of those, or one of `dialects` in the options. */
 export type DialectName = (typeof dialectNames)[number] | (string & {});
 
 export const providerNames = ['openai-chat', 'openai-responses', 'anthropic', 'ollama'] as const;
+/** The provider of upstreams that no LLM stream goes to: WebSocket back ends of the dialect `proxy`. */
+export const SOCKET_PROVIDER = 'websocket';
 
 /** How an answer goes on that broke off. */
 export const resumptionNames = ['none', 'llama'] as const;

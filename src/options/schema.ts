@@ -14,6 +14,7 @@ import { dialects, hooks, type ModulePlace, providers, routes } from './groups/m
 import { observe } from './groups/observe.ts';
 import { paths } from './groups/paths.ts';
 import { pool } from './groups/pool.ts';
+import { proxy } from './groups/proxy.ts';
 import { server } from './groups/server.ts';
 import { session } from './groups/session.ts';
 import { stream } from './groups/stream.ts';
@@ -28,6 +29,7 @@ export const schema = z.strictObject({
   paths: paths.prefault({}),
   session: session.prefault({}),
   stream: stream.prefault({}),
+  proxy: proxy.prefault({}),
   routes,
   hooks: hooks.prefault({}),
   providers,

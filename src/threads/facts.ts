@@ -67,6 +67,29 @@ export type Fact =
       readonly bytesOut: number;
       readonly durationMs: number;
     }
+  /** A session that was carried on to a WebSocket back end. */
+  | {
+      readonly fact: 'proxy-ended';
+      readonly session: number;
+      readonly generation: number;
+      readonly principal: string;
+      readonly keyName?: string;
+      readonly address: string;
+      /** The back end asked last; '' when none was. */
+      readonly upstream: string;
+      readonly worker: number;
+      /** Back ends asked, one after another. */
+      readonly attempts: number;
+      /** As whoever ended it said it: client, back end or millrace. */
+      readonly closeCode: number;
+      /** Why, when it was ours to say. */
+      readonly code?: Code;
+      readonly messagesIn: number;
+      readonly bytesIn: number;
+      readonly messagesOut: number;
+      readonly bytesOut: number;
+      readonly durationMs: number;
+    }
   | { readonly fact: 'handshake-refused'; readonly code: Code; readonly address: string }
   | { readonly fact: 'fault'; readonly where: string; readonly text: string };
 

@@ -104,6 +104,8 @@ export interface SessionFacts {
   readonly trace?: TraceContext;
   /** Path of the user's route, where the dialect is `route`. */
   readonly route?: string;
+  /** The subprotocol it was answered with. */
+  readonly protocol?: string;
 }
 
 /**

@@ -17,6 +17,7 @@ import { channel, threadNumber } from '../threads/port.ts';
 import { WORKER_ROW } from '../threads/roster.ts';
 import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
 import { UpstreamTransport } from './connect/transport.ts';
+import { WebSocketTransport } from './connect/websocket.ts';
 import { loadModules, type Modules } from './modules.ts';
 import { pacedBell } from './paced-bell.ts';
 import { Relay } from './relay.ts';
@@ -75,6 +76,7 @@ function assemble(
     random: systemRandom,
     ticker: systemTicker,
     transport: new UpstreamTransport({ idleSocketsMax: IDLE_SOCKETS_MAX, idleMs: IDLE_MS }),
+    sockets: new WebSocketTransport(),
     providers: { ...providers, ...modules.providers },
     dialects: { ...dialects, ...modules.dialects },
     modules,

@@ -5,6 +5,7 @@ import type { Clock, Random } from '../policy/ports.ts';
 import type { RetryBudget } from '../policy/retry.ts';
 import type { EventSink } from '../protocol/events.ts';
 import type { Provider } from '../protocol/provider.ts';
+import type { SocketTransport } from '../protocol/socket-transport.ts';
 import type { Transport } from '../protocol/transport.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { Alarms } from './alarms.ts';
@@ -13,6 +14,7 @@ import type { Errands } from './errands.ts';
 import type { HookCalls } from './hook-calls.ts';
 import type { Modules } from './modules.ts';
 import type { PlaceQueue } from './place-queue.ts';
+import type { IdleSockets } from './proxy/idle-sockets.ts';
 import type { Route } from './route.ts';
 import type { Tally } from './tally.ts';
 
@@ -35,6 +37,10 @@ export interface Means {
   readonly route: Route;
   /** The line for places. */
   readonly queue: PlaceQueue;
+  /** The WebSocket back ends, the way to them, and what is kept of it between clients. */
+  readonly backEnds: Route;
+  readonly sockets: SocketTransport;
+  readonly idleSockets: IdleSockets;
   readonly budget: RetryBudget;
   readonly tally: Tally;
   /** Attempts whose stream is over and whose body is still ending. */

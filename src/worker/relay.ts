@@ -18,16 +18,19 @@ import { Flag, Kind } from '../memory/layout.ts';
 import { createPump, type Pump } from '../memory/signal.ts';
 import { must } from '../must.ts';
 import { dimensionsOf, schedule } from '../observe/metrics.ts';
-import type { Options } from '../options/schema.ts';
+import { SOCKET_PROVIDER } from '../options/names.ts';
+import type { Options, UpstreamOptions } from '../options/schema.ts';
 import { LoopLag } from '../policy/loop-lag.ts';
 import { overloadError } from '../policy/overload.ts';
 import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import { RetryBudget } from '../policy/retry.ts';
 import type { Seat } from '../policy/upstream-roster.ts';
+import { close } from '../protocol/close.ts';
 import type { Dialect } from '../protocol/dialect.ts';
 import type { EventSink } from '../protocol/events.ts';
 import type { AuthAnswer } from '../protocol/hooks.ts';
 import type { Provider } from '../protocol/provider.ts';
+import type { SocketTransport } from '../protocol/socket-transport.ts';
 import type { Transport } from '../protocol/transport.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { AuthFacts, Configuration, SessionFacts } from '../threads/messages.ts';
@@ -40,6 +43,8 @@ import { type Modules, noModules } from './modules.ts';
 import { Outbox } from './outbox.ts';
 import { PlaceQueue } from './place-queue.ts';
 import { tellReceived } from './points.ts';
+import { IdleSockets } from './proxy/idle-sockets.ts';
+import { Proxied } from './proxy/proxied.ts';
 import { Route } from './route.ts';
 import { Session } from './session.ts';
 import { Tally } from './tally.ts';
@@ -61,6 +66,7 @@ export interface RelayParts {
   readonly random: Random;
   readonly ticker: Ticker;
   readonly transport: Transport;
+  readonly sockets: SocketTransport;
   readonly providers: Readonly<Record<string, Provider>>;
   readonly dialects: Readonly<Record<string, Dialect>>;
   /** Code of the user's; absent: none. */
@@ -88,7 +94,7 @@ export class Relay {
   readonly #outbox: Outbox;
   /** What streams that begin now work with; those that run keep theirs. */
   #means: Means;
-  readonly #sessions = new Map<number, Session>();
+  readonly #sessions = new Map<number, Session | Proxied>();
   readonly #pump: Pump;
   readonly #stopBeat: () => void;
   readonly #lag: LoopLag;
@@ -160,9 +166,10 @@ export class Relay {
   /** Changed options: for streams that begin from now on. What is bound to a session or to the thread stays as it was. */
   configure({ options, seats }: Configuration): void {
     if (this.#ended) return;
-    const { route, budget } = this.#means;
+    const { route, backEnds, budget } = this.#means;
     const { retriesRunningShare, retriesRunningMax } = options.stream;
     route.configure(options, seats);
+    backEnds.configure(options, seats);
     budget.follow(retriesRunningShare, retriesRunningMax);
     this.#parts.ledger.bound(options.memory.memoryBytesMax);
     this.#means = { ...this.#means, options };
@@ -177,16 +184,20 @@ export class Relay {
     const fault = (where: string, error: MillraceError) =>
       this.#publish({ fact: 'fault', where: `worker ${where}`, text: error.message });
     const world = { options, clock, alarms, soon, tally, fault };
-    const route = new Route({
-      table,
-      clock,
-      random,
-      worker,
-      generation,
-      circuit: (upstream, model, change) =>
-        this.#publish({ fact: 'upstream-circuit', upstream, model, change }),
-    });
-    route.configure(options, this.#parts.seats);
+    const routeOf = (serves: (upstream: UpstreamOptions) => boolean) => {
+      const route = new Route({
+        table,
+        clock,
+        random,
+        worker,
+        generation,
+        serves,
+        circuit: (upstream, model, change) =>
+          this.#publish({ fact: 'upstream-circuit', upstream, model, change }),
+      });
+      route.configure(options, this.#parts.seats);
+      return route;
+    };
     return {
       ...world,
       worker,
@@ -196,7 +207,10 @@ export class Relay {
       modules,
       hooks: modules.hooks && new HookCalls(modules.hooks, world),
       coalesce: (next, onMerged) => this.#parts.coalesce(next, onMerged),
-      route,
+      route: routeOf(({ provider }) => provider !== SOCKET_PROVIDER),
+      backEnds: routeOf(({ provider }) => provider === SOCKET_PROVIDER),
+      sockets: this.#parts.sockets,
+      idleSockets: new IdleSockets(alarms, () => clock.now()),
       queue: new PlaceQueue(() => this.#means.options, clock, alarms, soon),
       budget: new RetryBudget(retriesRunningShare, retriesRunningMax),
       lingering: new Set(),
@@ -238,7 +252,7 @@ export class Relay {
       case Kind.message:
         return this.#message(header, payload);
       case Kind.sessionClose:
-        return this.#forget(header.slot, header.generation);
+        return this.#forget(header, Buffer.from(new Uint8Array(payload)).toString());
       case Kind.credit:
         return this.#outbox.credited(header.slot);
       case Kind.drain:
@@ -255,29 +269,37 @@ export class Relay {
     const { slot, generation } = header;
     const former = this.#sessions.get(slot);
     if (former?.generation === generation) return;
-    former?.close();
+    former?.close(close.away, '');
     // A copy first: shared memory is never decoded.
     const facts = JSON.parse(Buffer.from(payload).toString()) as SessionFacts;
+    const means = () => this.#means;
+    const parts = {
+      // A session outlives options: it asks for them anew each time.
+      get means() {
+        return means();
+      },
+      outbox: this.#outbox,
+      facts,
+      slot,
+      generation,
+    };
+    if (facts.dialect === 'proxy') {
+      const proxied = new Proxied(parts);
+      this.#sessions.set(slot, proxied);
+      return proxied.start();
+    }
     const dialect = this.#parts.dialects[facts.dialect];
     must(dialect, `no dialect ${facts.dialect}`);
-    const means = () => this.#means;
-    this.#sessions.set(
-      slot,
-      new Session({
-        // A session outlives options: it asks for them anew each time.
-        get means() {
-          return means();
-        },
-        outbox: this.#outbox,
+    const session = new Session(
+      // Into the object that has the getter: a copy would keep what it says now.
+      Object.assign(parts, {
         dialect,
-        facts,
-        slot,
-        generation,
-        parse: (bytes) => this.#parts.parse(bytes),
+        parse: (bytes: Uint8Array) => this.#parts.parse(bytes),
         draining: () => this.#draining,
         overload: () => overloadError(this.#parts.threads.refusing(MAIN_ROW)),
       }),
     );
+    this.#sessions.set(slot, session);
   }
 
   #message(header: RecordHeader, payload: Uint8Array): void {
@@ -291,11 +313,11 @@ export class Relay {
     session.message(message, header.stream, skip);
   }
 
-  #forget(slot: number, generation: number): void {
+  #forget({ slot, generation, aux0 }: RecordHeader, reason: string): void {
     const session = this.#sessions.get(slot);
     if (session?.generation !== generation) return;
     this.#sessions.delete(slot);
-    session.close();
+    session.close(aux0, reason);
   }
 
   /** Running streams end with a failure their clients can act on: connect again. */
@@ -313,10 +335,12 @@ export class Relay {
     if (this.#isRetired()) this.#means.tally.mute();
     this.#stopBeat();
     this.#pump.stop();
-    for (const session of this.#sessions.values()) session.close();
+    for (const session of this.#sessions.values()) session.close(close.away, '');
+    this.#means.idleSockets.close();
     this.#sessions.clear();
     for (const attempt of this.#means.lingering) attempt.cancel();
     this.#alarms.close();
-    void this.#parts.transport.close().then(() => this.#settle());
+    const { transport, sockets } = this.#parts;
+    void Promise.all([transport.close(), sockets.close()]).then(() => this.#settle());
   }
 }

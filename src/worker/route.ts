@@ -39,6 +39,8 @@ export interface RouteParts {
   readonly worker: number;
   /** Its incarnation: rows that another one has taken over are left alone. */
   readonly generation: number;
+  /** Is this upstream one of its own? The others are somebody else's. */
+  serves(upstream: UpstreamOptions): boolean;
   /** A circuit opened or closed by what a stream of this worker met. */
   circuit(upstream: string, model: string, change: 'opened' | 'closed'): void;
 }
@@ -89,14 +91,16 @@ export class Route {
 
   /** Before the first use, and again with changed options: they hold for further attempts of running streams too. Streams at an upstream that left finish there. */
   configure(options: Options, seats: readonly Seat[]): void {
-    const { balance, pool, upstreams } = options;
+    const { balance, pool } = options;
     const former = this.#plan;
     const strategy = balance.loadBalanceStrategy;
     const kept = former?.balance.loadBalanceStrategy === strategy ? former.balancer : undefined;
-    const now = upstreams.map((each, at) => resolve(each, seats[at]));
+    const now = options.upstreams
+      .map((each, at) => resolve(each, seats[at]))
+      .filter((each) => this.#parts.serves(each.options));
     const rowsOf = (serves: (models: readonly string[]) => boolean) =>
       now.filter((each) => serves(each.options.models)).map(({ index }) => index);
-    const names = [...new Set(upstreams.flatMap(({ models }) => models))];
+    const names = [...new Set(now.flatMap((each) => each.options.models))];
     this.#plan = {
       pool,
       balance,

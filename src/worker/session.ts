@@ -116,8 +116,8 @@ export class Session {
     this.#receive({ message, tap });
   }
 
-  /** The client left: nothing is written any more, sockets close, memory is given back. */
-  close(): void {
+  /** The client left, whatever it said: nothing is written any more, sockets close, memory is given back. */
+  close(_code: number, _reason: string): void {
     this.#closed = true;
     this.#inbox = undefined;
     for (const { stream, tap, hold, alive } of this.#lanes.all()) {

@@ -48,6 +48,7 @@ import type { Spawned } from '../../src/threads/spawn.ts';
 import type { Incarnation } from '../../src/threads/worker-pool.ts';
 import { Relay } from '../../src/worker/relay.ts';
 import { FakeConnection } from './fake-connection.ts';
+import { FakeSockets } from './fake-sockets.ts';
 import { type FakeExchange, FakeTransport } from './fake-transport.ts';
 import { SimulatedWorld } from './simulated-world.ts';
 
@@ -316,6 +317,7 @@ export class EngineSim {
           random: this.world.random,
           ticker: this.#tickerOf(life),
           transport: life.transport,
+          sockets: new FakeSockets(),
           providers,
           dialects,
           coalesce: (next, onMerged) => new Coalescer(next, onMerged),

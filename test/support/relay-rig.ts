@@ -22,6 +22,7 @@ import { MESSAGE_PROLOGUE_BYTES } from '../../src/threads/messages.ts';
 import { slabOwner, WORKER_ROW } from '../../src/threads/roster.ts';
 import { type Modules, noModules } from '../../src/worker/modules.ts';
 import { Relay } from '../../src/worker/relay.ts';
+import { FakeSockets } from './fake-sockets.ts';
 import { FakeTransport } from './fake-transport.ts';
 import { firstConfiguration } from './first-configuration.ts';
 import { SimulatedWorld } from './simulated-world.ts';
@@ -61,6 +62,7 @@ export function rig({
   });
   const world = new SimulatedWorld(chance);
   const transport = new FakeTransport();
+  const sockets = new FakeSockets();
   const facts: Fact[] = [];
   const size = schedule(dimensionsOf(options)).size;
   const shared = {
@@ -101,6 +103,7 @@ export function rig({
     random: world.random,
     ticker: world.ticker,
     transport,
+    sockets,
     providers,
     dialects,
     modules: { ...noModules, ...modules },
@@ -119,7 +122,7 @@ export function rig({
   late.relay = relay;
   return new Rig(
     relay,
-    { options, world, transport, facts, cells, threads, table, slab, ledger },
+    { options, world, transport, sockets, facts, cells, threads, table, slab, ledger },
     up,
     down,
     () => readCounters(shared.counters, WORKER_ROW, size),
@@ -130,6 +133,7 @@ type Parts = {
   options: ReturnType<typeof schema.parse>;
   world: SimulatedWorld;
   transport: FakeTransport;
+  sockets: FakeSockets;
   facts: Fact[];
   cells: ReturnType<typeof openSessionCells>;
   threads: ReturnType<typeof openThreadCells>;
@@ -177,7 +181,7 @@ export class Rig {
   /** A session on this worker, with its whole credit. */
   open(
     slot: number,
-    dialect: 'responses' | 'chat' | 'route' = 'responses',
+    dialect: 'responses' | 'chat' | 'route' | 'proxy' = 'responses',
     more: object = {},
   ): void {
     this.parts.cells.open(slot, SESSION_GENERATION, this.parts.options.session.creditBytes);
@@ -185,9 +189,9 @@ export class Rig {
     this.#record(Kind.sessionOpen, slot, Buffer.from(JSON.stringify(facts)));
   }
 
-  leave(slot: number): void {
+  leave(slot: number, code = 1000, reason = ''): void {
     this.parts.cells.close(slot);
-    this.#record(Kind.sessionClose, slot, Buffer.alloc(0));
+    this.#record(Kind.sessionClose, slot, Buffer.from(reason), 0, 0, code);
   }
 
   order(kind: number): void {

@@ -64,6 +64,9 @@ export interface Connection {
    */
   cork(write: () => void): void;
   ping(): void;
+  /** Stops reading it until `resume`; what was read already still comes. Absent: it cannot be stopped. */
+  pause?(): void;
+  resume?(): void;
   /** Close frame, then the socket when the peer answered or after a short wait. Reason at most 123 bytes. */
   close(code: number, reason: string): void;
   /** Drops the socket now. */

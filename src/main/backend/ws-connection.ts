@@ -165,9 +165,19 @@ export class WsConnection implements Connection {
     this.#client.ping();
   }
 
+  pause(): void {
+    if (this.#open) this.#client.pause();
+  }
+
+  resume(): void {
+    if (this.#open) this.#client.resume();
+  }
+
   close(code: number, reason: string): void {
     if (!this.#open) return;
     this.#flush();
+    // Its answer would not be read otherwise.
+    this.#client.resume();
     this.#open = false;
     const timer = setTimeout(() => this.#client.terminate(), CLOSE_WAIT_MS);
     this.#closing = { code, reason, timer };

@@ -17,5 +17,12 @@ export const paths = z.strictObject({
     .startsWith('/')
     .default('/chat')
     .describe('Path of the plain JSON chat for hand-written pages.'),
+  proxy: z
+    .string()
+    .startsWith('/')
+    .default('/proxy')
+    .describe(
+      'Path that is carried on to WebSocket back ends; served if there are any at the start.',
+    ),
   echo: z.string().startsWith('/').default('/ws').describe('Path of the echo.'),
 });

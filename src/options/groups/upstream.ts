@@ -1,6 +1,6 @@
 /** One place where answers come from. */
 import { z } from 'zod';
-import { providerNames, resumptionNames } from '../names.ts';
+import { providerNames, resumptionNames, SOCKET_PROVIDER } from '../names.ts';
 import { count } from './scalars.ts';
 
 export const upstream = z.strictObject({
@@ -13,11 +13,13 @@ export const upstream = z.strictObject({
     .min(1)
     .default('openai-chat')
     .describe(
-      `Wire protocol of the upstream: ${providerNames.join(', ')}, or a name under providers.`,
+      `Wire protocol of the upstream: ${providerNames.join(', ')}, or a name under providers; ${SOCKET_PROVIDER}: a WebSocket back end, for the clients of paths.proxy.`,
     ),
   url: z
-    .url({ protocol: /^https?$/ })
-    .describe('Base URL, up to and including /v1 (for ollama: without a path).'),
+    .url({ protocol: /^(https?|wss?)$/ })
+    .describe(
+      'Base URL, up to and including /v1 (for ollama: without a path); of a WebSocket back end: its address, ws:// or wss://.',
+    ),
   apiKey: z
     .string()
     .optional()
@@ -39,6 +41,12 @@ export const upstream = z.strictObject({
     'Places it always has, over all workers; at most maxConnections.',
   ),
   maxConnections: count(50, 1, 65_536).describe('Streams at once, over all workers.'),
+  reuse: z
+    .boolean()
+    .default(false)
+    .describe(
+      'WebSocket back ends only: after a client has closed in order, its connection serves the next client.',
+    ),
   healthPath: z
     .string()
     .startsWith('/')

@@ -299,7 +299,7 @@ export const mistakes: readonly Mistake[] = [
     what: 'an upstream without a URL',
     file: yaml('upstreams:\n  - name: a\n'),
     says: [
-      'upstreams[0].url must be a URL that begins with http:// or https://, got nothing (file FILE:2:5)',
+      'upstreams[0].url must be a URL that begins with http:// or https:// (ws:// or wss:// for a WebSocket back end), got nothing (file FILE:2:5)',
     ],
   },
   {
@@ -342,21 +342,21 @@ export const mistakes: readonly Mistake[] = [
     what: 'a URL without its scheme',
     file: yaml('upstreams:\n  - {name: a, url: api.example.com/v1}\n'),
     says: [
-      'upstreams[0].url must be a URL that begins with http:// or https://, got "api.example.com/v1"; did you mean https://api.example.com/v1? (file FILE:2:20)',
+      'upstreams[0].url must be a URL that begins with http:// or https:// (ws:// or wss:// for a WebSocket back end), got "api.example.com/v1"; did you mean https://api.example.com/v1? (file FILE:2:20)',
     ],
   },
   {
     what: 'a URL of another scheme',
     file: yaml('upstreams:\n  - {name: a, url: "ftp://api.example.com"}\n'),
     says: [
-      'upstreams[0].url must be a URL that begins with http:// or https://, got "ftp://api.example.com" (file FILE:2:20)',
+      'upstreams[0].url must be a URL that begins with http:// or https:// (ws:// or wss:// for a WebSocket back end), got "ftp://api.example.com" (file FILE:2:20)',
     ],
   },
   {
     what: 'a local URL without its scheme',
     file: yaml('upstreams:\n  - {name: a, url: "localhost:11434/v1"}\n'),
     says: [
-      'upstreams[0].url must be a URL that begins with http:// or https://, got "localhost:11434/v1"; did you mean http://localhost:11434/v1? (file FILE:2:20)',
+      'upstreams[0].url must be a URL that begins with http:// or https:// (ws:// or wss:// for a WebSocket back end), got "localhost:11434/v1"; did you mean http://localhost:11434/v1? (file FILE:2:20)',
     ],
   },
   {
@@ -368,7 +368,29 @@ export const mistakes: readonly Mistake[] = [
     what: 'a password in a bad URL',
     file: yaml('upstreams:\n  - {name: a, url: "ws://me:sk-secret@a/v1"}\n'),
     says: [
-      'upstreams[0].url must be a URL that begins with http:// or https://, got "ws://…@a/v1" (file FILE:2:20)',
+      'upstreams[0].url must begin with http:// or https:// (ws:// and wss:// are for the provider websocket), got "ws://…@a/v1" (file FILE:2:20)',
+    ],
+  },
+  {
+    what: 'a WebSocket back end at an HTTP address',
+    file: yaml('upstreams:\n  - {name: a, url: "http://a", provider: websocket, models: [m]}\n'),
+    says: [
+      'upstreams[0].url must begin with ws:// or wss:// for the provider websocket, got "http://a" (file FILE:2:20)',
+      'upstreams[0].models must be empty for the provider websocket, got a list (file FILE:2:61)',
+    ],
+  },
+  {
+    what: 'an LLM upstream that is to be reused',
+    file: yaml('upstreams:\n  - {name: a, url: "http://a", reuse: true}\n'),
+    says: ['upstreams[0].reuse is for the provider websocket only, got true (file FILE:2:39)'],
+  },
+  {
+    what: 'messages of back ends that never fit into the slab',
+    file: yaml(
+      'upstreams:\n  - {name: a, url: "ws://a", provider: websocket}\nmemory: {slabBytes: 1048576}\nproxy: {messageBytesMax: 1048576}\n',
+    ),
+    says: [
+      'proxy.messageBytesMax must be less than memory.slabBytes (1048576), got 1048576 (file FILE:4:26)',
     ],
   },
   {
@@ -820,7 +842,7 @@ export const mistakes: readonly Mistake[] = [
     what: 'a slip in JSON in the environment',
     env: { MILLRACE_UPSTREAMS: '[{"name": "a", "ulr": "http://a"}]' },
     says: [
-      'upstreams[0].url must be a URL that begins with http:// or https://, got nothing (environment MILLRACE_UPSTREAMS)',
+      'upstreams[0].url must be a URL that begins with http:// or https:// (ws:// or wss:// for a WebSocket back end), got nothing (environment MILLRACE_UPSTREAMS)',
       'upstreams[0].ulr is not an option; did you mean upstreams[0].url? (environment MILLRACE_UPSTREAMS)',
     ],
   },

@@ -155,7 +155,7 @@ test('an unknown key names the nearest sibling, or the place where it belongs', 
 
 test('a missing value says that nothing was there', () => {
   assert.deepEqual(wrong({ upstreams: [{ name: 'a' }] }), [
-    'upstreams[0].url must be a URL that begins with http:// or https://, got nothing (code)',
+    'upstreams[0].url must be a URL that begins with http:// or https:// (ws:// or wss:// for a WebSocket back end), got nothing (code)',
   ]);
 });
 
