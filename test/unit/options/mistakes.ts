@@ -397,7 +397,7 @@ export const mistakes: readonly Mistake[] = [
     what: 'a provider with a slip',
     file: yaml('upstreams:\n  - {name: a, url: "http://a", provider: openai-chta}\n'),
     says: [
-      `upstreams[0].provider must be one of ${providerNames.join(', ')}, got "openai-chta"; did you mean openai-chat? (file FILE:2:42)`,
+      `upstreams[0].provider must be one of ${providerNames.join(', ')}, websocket, got "openai-chta"; did you mean openai-chat? (file FILE:2:42)`,
     ],
   },
   {
