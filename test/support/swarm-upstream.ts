@@ -61,6 +61,9 @@ export class SwarmUpstream {
   readonly #chance: Chance;
   readonly #meanMs: number;
   readonly #steps: Step[];
+  /** Bytes of its body that came, and where its last content ends. */
+  #came = 0;
+  readonly #contentBytes: number;
 
   constructor(
     exchange: FakeExchange,
@@ -82,20 +85,24 @@ export class SwarmUpstream {
     this.text = content.join('');
     this.reasoning = reasoning.join('');
     this.args = fragments.join('');
-    const { whole, broken, failure, oversize } = bodyOf(
+    const { whole, contentBytes, broken, failure, oversize } = bodyOf(
       provider,
       at,
       content,
       reasoning,
       fragments,
     );
+    this.#contentBytes = contentBytes;
     this.fault =
       chance.next() < manners.failing && manners.faults.length > 0
         ? pick(chance, manners.faults)
         : undefined;
     const mean = pick(chance, manners.sliceBytes);
     const reads = (body: Buffer): Step[] =>
-      slices(body, mean, chance).map((bytes) => () => exchange.raw(bytes));
+      slices(body, mean, chance).map((bytes) => () => {
+        this.#came += bytes.length;
+        return exchange.raw(bytes);
+      });
     const cut = () => whole.subarray(0, below(chance, whole.length));
     const opening: Step[] = [() => exchange.sent(), () => exchange.head()];
     const refusal = (status: number, headers: Record<string, string>, end: Step): Step[] => [
@@ -139,9 +146,9 @@ export class SwarmUpstream {
     this.#next();
   }
 
-  /** It says the rest at once; what it never says, it never says. */
-  hurry(): void {
-    while (this.exchange.live && this.#steps.length > 0) this.#steps.shift()?.();
+  /** Its stream must still hold a place: not all of its content has come. */
+  get running(): boolean {
+    return this.exchange.live && this.#came < this.#contentBytes;
   }
 
   #next(): void {
@@ -161,6 +168,8 @@ const escape = (text: string) => JSON.stringify(text).slice(1, -1);
 
 interface Body {
   readonly whole: Buffer;
+  /** Up to its finish reason. */
+  readonly contentBytes: number;
   readonly broken: Buffer;
   readonly failure: Buffer;
   readonly oversize: Buffer;
@@ -203,15 +212,11 @@ function bodyOf(
   const framed = (events: Iterable<{ readonly json: string; readonly name?: string }>) =>
     [...events].map((event) => framing.event(event)).join('');
   const tokens = [...speaker.tokens()].flat();
-  const whole = [
-    framed(speaker.opening()),
-    framed(tokens),
-    framed(speaker.finish()),
-    framed(speaker.after()),
-    framing.done,
-  ].join('');
+  const said = framed(speaker.opening()) + framed(tokens);
+  const whole = [said, framed(speaker.finish()), framed(speaker.after()), framing.done].join('');
   return {
     whole: Buffer.from(whole),
+    contentBytes: Buffer.byteLength(said),
     broken: Buffer.from(framing.broken),
     failure: Buffer.from(framed(speaker.failure('server_error', 'made up'))),
     oversize: Buffer.from(framed(speaker.text(JSON.stringify('y'.repeat(40_000))))),

@@ -46,6 +46,8 @@ class SwarmLife {
   /** Frames and facts that were told already. */
   readonly #told = new Map<SwarmClient, number>();
   #facts = 0;
+  /** Upstreams come and go: rows are not told from outside any more. */
+  #changed = false;
   #manners: Manners;
   #timers = 0;
   readonly #verdicts: Verdicts = {
@@ -265,12 +267,33 @@ class SwarmLife {
       balance: { ...balance, loadBalanceStrategy: pick(chance, STRATEGIES) },
     };
     this.#say(`options change: ${JSON.stringify(changed.upstreams)}`);
+    this.#changed = true;
     void this.#sim.update(changed);
   }
 
   async #pass(ms: number): Promise<void> {
     await this.#sim.world.pass(ms);
     this.#tell();
+    if (!this.#changed) this.#count();
+  }
+
+  /** Every stream that an upstream answers holds one of its places. */
+  #count(): void {
+    const { options, table, configured } = this.#sim;
+    for (const [at, { name, maxConnections }] of options.upstreams.entries()) {
+      const running = this.#upstreams.filter(
+        (each) => each.exchange.upstream === name && each.running,
+      ).length;
+      const inFlight = table.inFlight(configured.now.seats[at].row);
+      assert.ok(
+        inFlight >= running,
+        `${inFlight} in flight at ${name}, ${running} streams run there`,
+      );
+      assert.ok(
+        running <= maxConnections,
+        `${running} streams at ${name}, which takes ${maxConnections}`,
+      );
+    }
   }
 
   #meet(what: string): void {
