@@ -435,6 +435,12 @@ export const failures = {
     type: 'server_error',
     text: 'upstream {upstream} went silent for {limitMs} ms',
   },
+  MILLRACE_UPSTREAM_SLOW: {
+    retry: 'elsewhere',
+    status: 504,
+    type: 'server_error',
+    text: 'upstream {upstream} brought fewer than {minPerSecond} deltas per second over {windowMs} ms',
+  },
   MILLRACE_UPSTREAM_TOO_LARGE: {
     retry: 'never',
     status: 502,

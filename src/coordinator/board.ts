@@ -28,6 +28,7 @@ export class Board {
   write({ upstreams, pool }: Pick<Options, 'upstreams' | 'pool'>, seats: readonly Seat[]): void {
     this.#pool = pool;
     const former = new Map(this.#upstreams.map(({ name, models }) => [name, models.join('\n')]));
+    const keys = new Map(this.#upstreams.map((upstream) => [upstream.name, keyList(upstream)]));
     this.#upstreams = upstreams;
     this.#seats = seats;
     const seated = new Set(seats.map(({ row }) => row));
@@ -45,6 +46,9 @@ export class Board {
       else if ((former.get(name) ?? models.join('\n')) !== models.join('\n')) {
         this.#table.clearCircuits(row);
       }
+      // A rest belongs to a place in the list of keys.
+      if (isNew || (keys.get(name) ?? keyList(upstream)) !== keyList(upstream))
+        this.#table.clearKeys(row);
       this.#table.set(row, UpstreamWord.weight, weight);
       this.#places(row, upstream, pool);
       this.#table.set(row, UpstreamWord.epoch, since);
@@ -128,4 +132,8 @@ export class Board {
     this.#table.set(this.#seats[index].row, UpstreamWord.drained, drained ? 1 : 0);
     this.#table.bump();
   }
+}
+
+function keyList({ apiKey, apiKeys }: UpstreamOptions): string {
+  return JSON.stringify([apiKey ?? null, ...apiKeys]);
 }

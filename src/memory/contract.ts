@@ -156,6 +156,11 @@ export interface UpstreamTable {
   circuit(upstream: number, model: number): CircuitCell;
   /** main: the row belongs to another upstream from here on; no stream of the former one runs. */
   clearCircuits(upstream: number): void;
+  /** anyone: until when a key of an upstream is left alone; 0 = it may be used. */
+  keyRest(upstream: number, key: number): number;
+  setKeyRest(upstream: number, key: number, until: number): void;
+  /** coordinator: the upstream's keys are others from here on. */
+  clearKeys(upstream: number): void;
   /** Streams running at an upstream, over all workers. */
   inFlight(upstream: number): number;
   weight(upstream: number): number;

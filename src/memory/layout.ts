@@ -199,3 +199,6 @@ export const LimitSlotWord = {
   refusals: 5,
 } as const;
 export const LIMIT_SLOT_WORDS = 8;
+
+/** API keys of one upstream that rest each for itself: until when, on the clock of `UpstreamWord.cooldownUntil`; 0 = it may be used. */
+export const KEYS_PER_UPSTREAM = 16;

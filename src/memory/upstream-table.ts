@@ -8,6 +8,7 @@
  *     ├ one row of 32 B per (worker, upstream) ─┤    written by that worker alone; a worker's rows lie together
  *     │ generation inFlight started succeeded…  │
  *     ├ circuits, a few per upstream ───────────┤    written by everyone, see circuit-cells.ts
+ *     ├ rests of keys, a few per upstream ──────┤    written by everyone: each word true on its own
  *     └─────────────────────────────────────────┘
  *
  * Who reads: every thread. Which word orders it: `epoch` — the coordinator writes its words, then adds to `epoch`; who loads a
@@ -23,6 +24,7 @@ import type { CircuitCell, SharedBytes, UpstreamTable } from './contract.ts';
 import {
   BOARD_HEAD_WORDS,
   BoardWord,
+  KEYS_PER_UPSTREAM,
   SHARE_ROW_WORDS,
   ShareWord,
   UPSTREAM_ROW_WORDS,
@@ -60,7 +62,7 @@ export function openUpstreamTable(
 function wordsFor(upstreams: number, workers: number): number {
   const rows = ROWS_AT + upstreams * UPSTREAM_ROW_WORDS;
   const shares = upstreams * workers * SHARE_ROW_WORDS;
-  return rows + shares + upstreams * CIRCUIT_WORDS_PER_UPSTREAM;
+  return rows + shares + upstreams * (CIRCUIT_WORDS_PER_UPSTREAM + KEYS_PER_UPSTREAM);
 }
 
 class Table implements UpstreamTable {
@@ -71,6 +73,7 @@ class Table implements UpstreamTable {
   readonly #workerWords: number;
   readonly #atomics: AtomicsPort;
   readonly #circuits: CircuitCells;
+  readonly #keys: number;
 
   constructor(shared: SharedBytes, atomics: AtomicsPort) {
     const words = new Int32Array(shared);
@@ -83,6 +86,7 @@ class Table implements UpstreamTable {
     this.#atomics = atomics;
     const circuitsAt = this.#shares + this.workersMax * this.#workerWords;
     this.#circuits = new CircuitCells(words, circuitsAt, this.upstreamsMax, atomics);
+    this.#keys = circuitsAt + this.upstreamsMax * CIRCUIT_WORDS_PER_UPSTREAM;
   }
 
   epoch(): number {
@@ -117,6 +121,18 @@ class Table implements UpstreamTable {
 
   clearCircuits(upstream: number): void {
     this.#circuits.clear(upstream);
+  }
+
+  keyRest(upstream: number, key: number): number {
+    return this.#words[this.#key(upstream, key)];
+  }
+
+  setKeyRest(upstream: number, key: number, until: number): void {
+    this.#atomics.store(this.#words, this.#key(upstream, key), until);
+  }
+
+  clearKeys(upstream: number): void {
+    for (let key = 0; key < KEYS_PER_UPSTREAM; key++) this.setKeyRest(upstream, key, 0);
   }
 
   inFlight(upstream: number): number {
@@ -217,6 +233,12 @@ class Table implements UpstreamTable {
   #row(upstream: number): number {
     must(upstream >= 0 && upstream < this.upstreamsMax, 'an upstream that does not exist');
     return ROWS_AT + upstream * UPSTREAM_ROW_WORDS;
+  }
+
+  #key(upstream: number, key: number): number {
+    must(upstream >= 0 && upstream < this.upstreamsMax, 'an upstream that does not exist');
+    must(key >= 0 && key < KEYS_PER_UPSTREAM, 'a key that does not exist');
+    return this.#keys + upstream * KEYS_PER_UPSTREAM + key;
   }
 
   #share(upstream: number, worker: number): number {

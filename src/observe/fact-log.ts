@@ -41,6 +41,11 @@ export function logFact(log: Log, fact: Fact, streams: boolean, bound: LineBound
         fields,
         `upstream ${fact.upstream} is ${fact.drained ? 'drained' : 'back in service'}`,
       );
+    case 'upstream-key-refused':
+      return log.warn(
+        fields,
+        `upstream ${fact.upstream} refused its key ${fact.key} with ${fact.status}: it rests for five minutes`,
+      );
     case 'attempt-failed':
       return log.warn(fields, `an attempt at upstream ${fact.upstream} failed`);
     case 'stream-ended':

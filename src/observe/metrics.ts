@@ -114,6 +114,21 @@ export const metrics = {
     help: 'Times an upstream was asked for the rest of an answer that had broken off.',
     labels: ['upstream'],
   },
+  millrace_hedges_total: {
+    kind: 'counter',
+    help: 'Second attempts beside a first one whose first delta was late.',
+    labels: [],
+  },
+  millrace_hedges_won_total: {
+    kind: 'counter',
+    help: 'Second attempts that answered first.',
+    labels: [],
+  },
+  millrace_continuations_total: {
+    kind: 'counter',
+    help: 'Answers that broke off and that another upstream went on with.',
+    labels: [],
+  },
   millrace_retry_budget_exhausted_total: {
     kind: 'counter',
     help: 'Retries not made because the budget was used up.',

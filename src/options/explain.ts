@@ -61,7 +61,14 @@ interface Node {
   readonly pattern?: string;
 }
 
-const secretKeys: ReadonlySet<string> = new Set(['keys', 'key', 'apiKey', 'token', 'passphrase']);
+const secretKeys: ReadonlySet<string> = new Set([
+  'keys',
+  'key',
+  'apiKey',
+  'apiKeys',
+  'token',
+  'passphrase',
+]);
 
 /** Short flags for what is said most often; every other option has the long form of its path. */
 const shortFlags: Readonly<Record<string, string>> = {

@@ -50,6 +50,12 @@ export class Attempts {
     return this.#wait(usable, nowMs, deadlineMs, chance);
   }
 
+  /** Which of these an attempt may go to beside the one that runs. */
+  untried(usable: readonly number[]): number[] {
+    if (this.#made > this.#rules.maxRetries) return [];
+    return usable.filter((upstream) => !this.#tried.has(upstream));
+  }
+
   /** An attempt at this upstream begins. */
   begin(): void {
     this.#made += 1;

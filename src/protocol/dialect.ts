@@ -126,8 +126,11 @@ export interface Conversation {
  * `cancel` is the client's own wish: the dialect's word for it. The encoder numbers frames; it never merges (coalesce does).
  */
 export interface Encoder extends EventSink {
-  /** From here on the events are this upstream's: a dialect that can says so in its last frame. */
-  from(upstream: string): void;
+  /**
+   * From here on the events are this upstream's: a dialect that can says so in its last frame. `attempt` counts from 1; `continued`: it goes on with what
+   * another one had begun.
+   */
+  from(upstream: string, attempt?: number, continued?: boolean): void;
   cancel(): void;
   /** Nothing was said for a while: says that an answer is still to come. Absent where the protocol does that by itself. */
   alive?(): void;

@@ -28,6 +28,13 @@ export type Fact =
       readonly change: 'opened' | 'closed';
     }
   | { readonly fact: 'upstream-drain'; readonly upstream: string; readonly drained: boolean }
+  /** Said once: the upstream does not accept one of its keys. `key` is its place in the list, from 1. */
+  | {
+      readonly fact: 'upstream-key-refused';
+      readonly upstream: string;
+      readonly key: number;
+      readonly status: number;
+    }
   | {
       readonly fact: 'attempt-failed';
       readonly stream: number;

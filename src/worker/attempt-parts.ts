@@ -5,6 +5,7 @@ import type { Provider, ProviderRequest } from '../protocol/provider.ts';
 import type { Resumption } from '../protocol/resumption.ts';
 import type { Upstream } from './route.ts';
 import type { Outlet } from './tap.ts';
+import type { Transcript } from './transcript.ts';
 
 export type Phase =
   | 'connect'
@@ -32,9 +33,9 @@ export interface AttemptEvents {
   /** All was handed over. The exchange may still be ending. */
   finished(): void;
   failed(failure: AttemptFailure): void;
-  /** Our own back-pressure holds it; no clock counts until `resumed` says for how long. */
+  /** Our own back-pressure holds it; no clock counts until `resumed`. */
   paused(): void;
-  resumed(ms: number): void;
+  resumed(): void;
 }
 
 export interface AttemptParts {
@@ -44,6 +45,14 @@ export interface AttemptParts {
   /** Absent: an answer that breaks off has failed. */
   readonly resumption: Resumption | undefined;
   readonly encoder: Encoder;
+  /** The key that the request carries. */
+  readonly apiKey: string | undefined;
+  /** Counted from 1. */
+  readonly number: number;
+  /** It goes on with an answer that another upstream began. */
+  readonly continued: boolean;
+  /** Hears what is said. */
+  readonly transcript: Transcript | undefined;
   readonly tap: Outlet;
   readonly events: AttemptEvents;
 }

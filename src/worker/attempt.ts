@@ -13,9 +13,8 @@
 import { asMillraceError, MillraceError } from '../errors.ts';
 import { retryAfterMs } from '../policy/backoff.ts';
 import { memoryFull } from '../policy/overload.ts';
-import type { Encoder } from '../protocol/dialect.ts';
 import type { FinishReason, Usage } from '../protocol/events.ts';
-import type { Decoder, HeaderReader, Provider, ProviderRequest } from '../protocol/provider.ts';
+import type { Decoder, HeaderReader, ProviderRequest } from '../protocol/provider.ts';
 import type { Exchange, ExchangeHandler } from '../protocol/transport.ts';
 import { AttemptClock } from './attempt-clock.ts';
 import type { AttemptEvents, AttemptParts, Phase } from './attempt-parts.ts';
@@ -25,6 +24,7 @@ import { isPage } from './is-page.ts';
 import { type LateCode, lateness } from './lateness.ts';
 import type { Means } from './means.ts';
 import { tellRead, tellStep } from './points.ts';
+import { RateClock } from './rate-clock.ts';
 import { Refusal } from './refusal.ts';
 import { Resumes } from './resumes.ts';
 import type { Upstream } from './route.ts';
@@ -35,12 +35,13 @@ export class Attempt implements ExchangeHandler {
   readonly upstream: Upstream;
   readonly story: Story;
   readonly #means: Means;
-  readonly #provider: Provider;
-  readonly #encoder: Encoder;
+  readonly #parts: AttemptParts;
   readonly #tap: Outlet;
   readonly #events: AttemptEvents;
   readonly #gate: Gate;
   readonly #clock: AttemptClock;
+  /** From the first content on. */
+  #rate: RateClock | undefined;
   readonly #resumes: Resumes | undefined;
   readonly #backlog: Backlog;
   #exchange: Exchange;
@@ -58,14 +59,14 @@ export class Attempt implements ExchangeHandler {
   #gone = false;
 
   constructor(means: Means, parts: AttemptParts) {
-    const { upstream, provider, request, resumption, encoder, tap, events } = parts;
+    const { upstream, request, resumption, encoder, tap } = parts;
+    this.#parts = parts;
     this.#means = means;
     this.upstream = upstream;
-    this.#provider = provider;
-    this.#encoder = encoder;
     this.#tap = tap;
-    this.#events = events;
-    this.#gate = new Gate(means.coalesce(encoder, () => means.tally.merged()));
+    this.#events = parts.events;
+    const sink = means.coalesce(encoder, () => means.tally.merged());
+    this.#gate = new Gate(sink, () => this.#name(), parts.transcript);
     this.#backlog = new Backlog(tap.ledger);
     const { stream } = means.options;
     if (resumption) this.#resumes = new Resumes(resumption, stream);
@@ -74,8 +75,7 @@ export class Attempt implements ExchangeHandler {
     const firstDueMs = nowMs + stream.firstDeltaTimeoutMs;
     this.#clock = new AttemptClock(means.clock, means.alarms, firstDueMs, () => this.#ring());
     this.#clock.enter(stream.connectTimeoutMs, true, nowMs);
-    tap.onResumed(() => this.#resume());
-    encoder.from(upstream.options.name);
+    this.#name();
     tellStep('connect', tap.address, upstream, 0);
     this.#exchange = this.#open(request);
   }
@@ -88,7 +88,7 @@ export class Attempt implements ExchangeHandler {
     return this.#gate.reason;
   }
 
-  /** Deltas and tool calls so far. */
+  /** And tool calls. */
   get deltas(): number {
     return this.#gate.pieces;
   }
@@ -130,7 +130,10 @@ export class Attempt implements ExchangeHandler {
       const onFallback = () => this.#means.tally.fallback();
       this.#guarded(() => {
         const { name } = this.upstream.options;
-        this.#decoder = this.#provider.decoder(name, this.#gate, { eventBytesMax, onFallback });
+        this.#decoder = this.#parts.provider.decoder(name, this.#gate, {
+          eventBytesMax,
+          onFallback,
+        });
       });
       if (this.#gate.error) return this.#failed(this.#gate.error);
       this.#enter('first', options.stream.firstDeltaTimeoutMs);
@@ -142,7 +145,7 @@ export class Attempt implements ExchangeHandler {
   }
 
   data(bytes: Uint8Array): void {
-    if (this.#phase === 'linger' || this.#phase === 'over') return;
+    if (this.#isOver()) return;
     if (this.#refusal) {
       if (!this.#refusal.add(bytes)) this.#refuse();
     } else if (this.#backlog.isEmpty && this.#tap.clear()) this.#push(bytes);
@@ -150,14 +153,11 @@ export class Attempt implements ExchangeHandler {
   }
 
   end(): void {
-    this.#ended('end');
+    this.fail('end');
   }
 
-  fail(error: MillraceError): void {
-    this.#ended(error);
-  }
-
-  #ended(how: 'end' | MillraceError): void {
+  /** Or ended as its framing said. */
+  fail(how: MillraceError | 'end'): void {
     if (this.#phase === 'linger') return this.#over();
     if (this.#refusal) return this.#refuse();
     const waits = !this.#backlog.isEmpty || (this.#clock.isPaused && this.#resumes !== undefined);
@@ -238,16 +238,27 @@ export class Attempt implements ExchangeHandler {
     if (!this.#tap.clear()) this.#pause();
   }
 
+  /** Said when it begins, and again with its first content: another attempt may have begun meanwhile. */
+  #name(): void {
+    const { upstream, number, continued } = this.#parts;
+    this.#parts.encoder.from(upstream.options.name, number, continued);
+  }
+
   #noticeCommit(): void {
-    if (this.#committed || !this.#encoder.committed) return;
+    if (this.#committed || !this.#parts.encoder.committed) return;
+    // What another upstream began is committed from the start.
+    if (this.#gate.pieces === 0 && !this.#gate.finished) return;
     this.#committed = true;
     const { tally, clock } = this.#means;
+    const count = () => this.#gate.pieces;
+    this.#rate = RateClock.of(this.#means, count, () => this.#slow());
     tally.firstDelta(this.upstream.index, clock.now() - this.story.startMs);
     this.#events.committed();
   }
 
   #finished(ended: boolean): void {
     this.#forget(true);
+    this.#rate?.free();
     if (ended) this.#over();
     else {
       this.#means.lingering.add(this);
@@ -276,8 +287,11 @@ export class Attempt implements ExchangeHandler {
   #refuse(): void {
     const refusal = this.#refusal;
     if (!refusal || this.#phase === 'over') return;
-    const { name, apiKey } = this.upstream.options;
-    this.#guarded(() => this.#gate.fail(refusal.error(this.#provider, name, apiKey)));
+    this.#guarded(() => {
+      const { provider, apiKey } = this.#parts;
+      const { name } = this.upstream.options;
+      this.#gate.fail(refusal.error(provider, name, apiKey));
+    });
     this.#failed(this.#gate.error ?? this.#lost(`status ${refusal.status}`));
   }
 
@@ -287,15 +301,16 @@ export class Attempt implements ExchangeHandler {
   }
 
   #pause(): void {
-    if (this.#clock.isPaused || this.#phase === 'over' || this.#phase === 'linger') return;
+    if (this.#clock.isPaused || this.#isOver()) return;
     this.#means.tally.backpressure();
     this.#clock.pause();
+    this.#rate?.pause();
     this.#events.paused();
     this.#exchange.pause();
   }
 
   /** The tap took everything: decode what waited, then read on. */
-  #resume(): void {
+  goOn(): void {
     if (this.#phase === 'over' || !this.#clock.isPaused) return;
     this.#unpause();
     while (!this.#backlog.isEmpty && this.#tap.clear()) {
@@ -311,14 +326,14 @@ export class Attempt implements ExchangeHandler {
     if (!this.#clock.isPaused) this.#exchange.resume();
   }
 
-  #unpause(): void {
-    const stoodMs = this.#clock.go();
-    this.story.stood(stoodMs);
-    this.#events.resumed(stoodMs);
-  }
-
   #isOver(): boolean {
     return this.#phase === 'over' || this.#phase === 'linger';
+  }
+
+  #unpause(): void {
+    this.story.stood(this.#clock.go());
+    this.#rate?.go();
+    this.#events.resumed();
   }
 
   #open(request: ProviderRequest): Exchange {
@@ -342,6 +357,14 @@ export class Attempt implements ExchangeHandler {
     if (phase !== 'grace') return this.cancel();
     this.#close(undefined);
     this.#exchange.cancel();
+  }
+
+  #slow(): void {
+    if (this.#phase === 'grace') return;
+    const { minTokensPerSecond, rateWindowMs } = this.#means.options.stream;
+    const upstream = this.upstream.options.name;
+    const details = { upstream, minPerSecond: minTokensPerSecond, windowMs: rateWindowMs };
+    this.#failed(new MillraceError('MILLRACE_UPSTREAM_SLOW', details));
   }
 
   #late(code: LateCode, limitMs: number): void {
@@ -369,6 +392,7 @@ export class Attempt implements ExchangeHandler {
     this.#phase = 'over';
     if (this.#clock.isPaused) this.#unpause();
     this.#clock.free();
+    this.#rate?.free();
     this.#means.lingering.delete(this);
     this.#backlog.clear();
   }

@@ -4,6 +4,7 @@
  */
 import { asMillraceError, type MillraceError } from '../errors.ts';
 import type { DeltaKind, EventSink, FinishReason, Usage } from '../protocol/events.ts';
+import type { Transcript } from './transcript.ts';
 
 export class Gate implements EventSink {
   /** Deltas and tool calls so far. */
@@ -14,20 +15,27 @@ export class Gate implements EventSink {
   error: MillraceError | undefined;
   lastUsage: Usage | undefined;
   readonly #next: EventSink;
+  readonly #first: () => void;
+  readonly #transcript: Transcript | undefined;
   #usageWaits = false;
 
-  constructor(next: EventSink) {
+  /** `first`: content comes, and nothing came before it. */
+  constructor(next: EventSink, first: () => void, transcript: Transcript | undefined) {
     this.#next = next;
+    this.#first = first;
+    this.#transcript = transcript;
   }
 
   delta(kind: DeltaKind, part: number, bytes: Uint8Array, start: number, end: number): void {
-    this.pieces += 1;
+    if (this.pieces++ === 0) this.#first();
     this.contentBytes += end - start;
+    this.#transcript?.delta(kind, bytes, start, end);
     this.#next.delta(kind, part, bytes, start, end);
   }
 
   tool(index: number, id: string, name: string): void {
-    this.pieces += 1;
+    if (this.pieces++ === 0) this.#first();
+    this.#transcript?.spoil();
     this.#next.tool(index, id, name);
   }
 
@@ -42,6 +50,7 @@ export class Gate implements EventSink {
 
   finish(reason: FinishReason): void {
     if (this.#usageWaits && this.lastUsage) this.#next.usage(this.lastUsage);
+    if (this.pieces === 0) this.#first();
     this.finished = true;
     this.reason = reason;
     this.#next.finish(reason);

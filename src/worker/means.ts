@@ -12,6 +12,7 @@ import type { Alarms } from './alarms.ts';
 import type { Attempt } from './attempt.ts';
 import type { Errands } from './errands.ts';
 import type { HookCalls } from './hook-calls.ts';
+import type { KeyRing } from './key-ring.ts';
 import type { Modules } from './modules.ts';
 import type { PlaceQueue } from './place-queue.ts';
 import type { IdleSockets } from './proxy/idle-sockets.ts';
@@ -41,7 +42,10 @@ export interface Means {
   readonly backEnds: Route;
   readonly sockets: SocketTransport;
   readonly idleSockets: IdleSockets;
+  readonly keys: KeyRing;
   readonly budget: RetryBudget;
+  /** Second attempts that run beside a first one. */
+  readonly hedges: RetryBudget;
   readonly tally: Tally;
   /** Attempts whose stream is over and whose body is still ending. */
   readonly lingering: Set<Attempt>;

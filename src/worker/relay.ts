@@ -38,6 +38,7 @@ import { MAIN_ROW, slabOwner, WORKER_ROW } from '../threads/roster.ts';
 import { Alarms } from './alarms.ts';
 import { Errands } from './errands.ts';
 import { HookCalls } from './hook-calls.ts';
+import { KeyRing } from './key-ring.ts';
 import type { Means } from './means.ts';
 import { type Modules, noModules } from './modules.ts';
 import { Outbox } from './outbox.ts';
@@ -166,11 +167,12 @@ export class Relay {
   /** Changed options: for streams that begin from now on. What is bound to a session or to the thread stays as it was. */
   configure({ options, seats }: Configuration): void {
     if (this.#ended) return;
-    const { route, backEnds, budget } = this.#means;
+    const { route, backEnds, budget, hedges } = this.#means;
     const { retriesRunningShare, retriesRunningMax } = options.stream;
     route.configure(options, seats);
     backEnds.configure(options, seats);
     budget.follow(retriesRunningShare, retriesRunningMax);
+    hedges.follow(options.stream.hedgeShareMax, 1);
     this.#parts.ledger.bound(options.memory.memoryBytesMax);
     this.#means = { ...this.#means, options };
   }
@@ -212,7 +214,9 @@ export class Relay {
       sockets: this.#parts.sockets,
       idleSockets: new IdleSockets(alarms, () => clock.now()),
       queue: new PlaceQueue(() => this.#means.options, clock, alarms, soon),
+      keys: new KeyRing(table, clock),
       budget: new RetryBudget(retriesRunningShare, retriesRunningMax),
+      hedges: new RetryBudget(options.stream.hedgeShareMax, 1),
       lingering: new Set(),
       errands: new Errands(transport, this.#parts.ticker),
       publish: (fact) => this.#publish(fact),

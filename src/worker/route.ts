@@ -54,6 +54,8 @@ export interface Upstream {
   readonly address: UpstreamAddress;
   /** Path of the base URL, without a slash at its end. */
   readonly basePath: string;
+  /** None, one, or those that take turns. */
+  readonly apiKeys: readonly string[];
 }
 
 /** What follows from one configuration. */
@@ -320,5 +322,6 @@ function resolve(options: UpstreamOptions, { row, since }: Seat): Upstream {
     options,
     address: { name: options.name, origin: url.origin },
     basePath: url.pathname.replace(/\/+$/, ''),
+    apiKeys: [...(options.apiKey === undefined ? [] : [options.apiKey]), ...options.apiKeys],
   };
 }

@@ -3,65 +3,56 @@
  * rules of policy/retry are used up, or the client goes.
  *
  *   start ─▶ choose ─▶ attempt ─┬─ committed ─▶ finished | failed            one terminal frame either way
- *              ▲                └─ failed before: another upstream at once, the same one after a wait
- *              └──────────────────────┘
+ *              ▲          │     └─ failed before: another upstream at once, the same one after a wait
+ *              └──────────┼────────┘
+ *                         └─ slow: a second one runs beside it (hedge), the first with content stays, the other is closed
+ *
+ * An answer that fails behind its first content goes on elsewhere only where the operator asked for it (continuation.ts).
  */
-import { asMillraceError, MillraceError, type Retry } from '../errors.ts';
+import { asMillraceError, MillraceError } from '../errors.ts';
 import type { outcomes } from '../observe/metrics.ts';
-import { Attempts } from '../policy/retry.ts';
-import type { Encoder, Turn } from '../protocol/dialect.ts';
+import { Attempts, type RetryBudget } from '../policy/retry.ts';
+import type { Encoder } from '../protocol/dialect.ts';
 import type { ModelRequest } from '../protocol/request.ts';
-import type { TraceContext } from '../protocol/trace-context.ts';
 import type { AttemptFact, StreamEnded } from '../threads/facts.ts';
 import type { Alarm } from './alarms.ts';
-import { Attempt } from './attempt.ts';
-import type { AttemptEvents, AttemptFailure } from './attempt-parts.ts';
+import type { AttemptFailure } from './attempt-parts.ts';
+import { Continuation } from './continuation.ts';
+import { restAfter } from './key-ring.ts';
 import type { Means } from './means.ts';
 import { blame, type Place, type PlaceOutcome } from './place.ts';
 import { PlaceWait } from './place-wait.ts';
 import { tellFailed, tellPicked } from './points.ts';
-import { resumptionOf } from './resumes.ts';
+import { RunningAttempt, type RunningEvents } from './running-attempt.ts';
+import { type StreamFacts, streamEnded } from './stream-ended.ts';
 import { StreamTrace } from './stream-trace.ts';
 import type { Outlet } from './tap.ts';
-
-/** What is said about a stream when it ends. */
-export interface StreamFacts {
-  readonly turn: Turn;
-  readonly dialect: string;
-  readonly principal: string;
-  /** What the operator calls the session's key. */
-  readonly keyName: string | undefined;
-  /** The trace it belongs to, as its message or its session said. */
-  readonly trace?: TraceContext | undefined;
-}
 
 /** Attempts told one by one; all are counted. */
 const TRIES_MAX = 16;
 
 type Outcome = (typeof outcomes)[number];
 
-export class Stream implements AttemptEvents {
+export class Stream implements RunningEvents {
   readonly facts: StreamFacts;
   readonly #means: Means;
-  readonly #request: ModelRequest;
+  #request: ModelRequest;
   readonly #encoder: Encoder;
   readonly #tap: Outlet;
   readonly #done: () => void;
   readonly #attempts: Attempts;
   readonly #startMs: number;
-  /** When the running attempt began. */
-  #attemptMs = 0;
+  readonly #startWallMs: number;
   #deadlineMs: number;
   /** The deadline; the wait before the next round comes out of `#wait`. */
   readonly #deadline: Alarm;
   readonly #wait: Alarm;
-  #attempt: Attempt | undefined;
-  /** The running attempt's, until it is left. */
-  #place: Place | undefined;
-  /** The one asked last. */
-  #upstream = '';
-  #provider = '';
-  #retrying = false;
+  /** When a second attempt joins the first. */
+  readonly #hedge: Alarm;
+  /** Attempts that run now: one, or two before the first content. */
+  #runs: RunningAttempt[] = [];
+  /** The one whose answer it is, or that was begun last. */
+  #run: RunningAttempt | undefined;
   readonly #line: PlaceWait;
   /** The last attempt never left the process: its successor costs no budget. */
   #freeRetry = false;
@@ -69,11 +60,12 @@ export class Stream implements AttemptEvents {
   #committed = false;
   #firstDeltaMs = -1;
   #ended = false;
+  readonly #continuation: Continuation | undefined;
   readonly #trace: StreamTrace | undefined;
-  readonly #startWallMs: number;
   readonly #tries: AttemptFact[] = [];
-  /** The running attempt's. */
-  #spanId: string | undefined;
+  /** Attempts that our back-pressure holds, since when, and for how long in all. */
+  #held = 0;
+  #heldSinceMs = 0;
   #pausedMs = 0;
 
   /** `done`: everything this stream says is in the ring; its lane is free. */
@@ -98,7 +90,12 @@ export class Stream implements AttemptEvents {
     this.#deadlineMs = this.#startMs + means.options.stream.deadlineMs;
     this.#deadline = means.alarms.create(() => this.#late());
     this.#wait = means.alarms.create(() => this.#choose());
+    this.#hedge = means.alarms.create(() => this.#second());
     this.#line = new PlaceWait(means);
+    this.#continuation = Continuation.of(means.options, request, tap.ledger);
+    tap.onResumed(() => {
+      for (const { attempt } of [...this.#runs]) attempt.goOn();
+    });
     means.tally.started(facts.dialect);
   }
 
@@ -122,59 +119,52 @@ export class Stream implements AttemptEvents {
     this.#fail(error);
   }
 
-  committed(): void {
+  committed(run: RunningAttempt): void {
+    this.#settle(run);
+    if (this.#committed) return;
     this.#committed = true;
-    const nowMs = this.#means.clock.now();
-    const afterMs = nowMs - this.#attemptMs;
-    this.#firstDeltaMs = nowMs - this.#startMs;
-    this.#place?.firstToken(afterMs);
-    this.#means.tally.firstChunk(this.#provider, this.#request.model, afterMs);
+    this.#firstDeltaMs = this.#means.clock.now() - this.#startMs;
     this.#deadline.off();
     this.#wait.off();
-    this.#endRetry();
+    this.#hedge.off();
   }
 
-  finished(): void {
-    this.#leave('succeeded', 'finished');
+  finished(run: RunningAttempt): void {
+    this.#settle(run);
+    this.#leave(run, 'succeeded', 'finished');
     this.#end('finished', undefined);
   }
 
-  failed(failure: AttemptFailure): void {
-    const attempt = this.#attempt;
-    if (!attempt || this.#ended) return;
+  failed(run: RunningAttempt, failure: AttemptFailure): void {
+    if (this.#ended || !this.#runs.includes(run)) return;
     const { error } = failure;
-    this.#leave(blame(error), error.code);
-    tellFailed(this.#tap.address, this.#upstream, error.code);
-    this.#endRetry();
-    const { index, options } = attempt.upstream;
-    const { tally, route } = this.#means;
-    tally.attemptFailed(index);
-    tally.error(error.code);
-    this.#publishFailure(options.name, error);
-    if (this.#committed) {
-      this.#encode(() => attempt.passFailure(error));
-      return this.#end('failed', error);
-    }
-    const advice: Retry = error.failure.retry;
-    let floorMs = 0;
-    if (error.code === 'MILLRACE_UPSTREAM_LIMITED' || failure.retryAfterMs !== undefined) {
-      const said = Number(error.details['waitMs'] ?? failure.retryAfterMs ?? Number.NaN);
-      floorMs =
-        this.#means.clock.now() + route.rest(index, Number.isFinite(said) ? said : undefined);
-    }
+    const rest = restAfter(this.#means, run, failure);
+    this.#leave(run, rest.otherKey ? 'neither' : blame(error), error.code);
+    const { index, options } = run.upstream;
+    this.#tellFailed(index, options.name, error);
+    if (this.#committed) return this.#broken(run, error);
     this.#failure = error;
-    if (advice === 'never') return this.#fail(error);
-    this.#attempts.failed(index, floorMs);
+    if (error.failure.retry === 'never') {
+      this.#drop();
+      return this.#fail(error);
+    }
+    // Another key of the same upstream is as good as another upstream.
+    if (!rest.otherKey) this.#attempts.failed(index, rest.floorMs);
     this.#freeRetry = !failure.sent;
-    this.#attempt = undefined;
-    this.#choose();
+    if (this.#runs.length === 0) this.#choose();
   }
 
   paused(): void {
+    this.#held += 1;
+    if (this.#held > 1) return;
+    this.#heldSinceMs = this.#means.clock.now();
     this.#deadline.off();
   }
 
-  resumed(ms: number): void {
+  resumed(): void {
+    this.#held -= 1;
+    if (this.#held > 0) return;
+    const ms = this.#means.clock.now() - this.#heldSinceMs;
     this.#pausedMs += ms;
     if (this.#committed) return;
     this.#deadlineMs += ms;
@@ -197,11 +187,8 @@ export class Stream implements AttemptEvents {
 
   /** No upstream has room: in line with the others, for a while. */
   #queue(): void {
-    this.#line.begin(
-      this.#request.model,
-      () => this.#try(),
-      (error) => this.#fail(error),
-    );
+    const fail = (error: MillraceError) => this.#fail(error);
+    this.#line.begin(this.#request.model, () => this.#try(), fail);
   }
 
   /** Its turn: is there room now? */
@@ -217,39 +204,49 @@ export class Stream implements AttemptEvents {
   }
 
   #go(among: readonly number[]): void {
-    const means = this.#means;
+    const { tally, budget, route } = this.#means;
+    let taken: RetryBudget | undefined;
     if (this.#attempts.made > 0) {
-      if (!this.#mayRetry()) return this.#giveUp();
-      means.tally.failover();
+      if (!this.#freeRetry && !budget.take(tally.running)) {
+        tally.budgetExhausted();
+        return this.#giveUp();
+      }
+      if (!this.#freeRetry) taken = budget;
+      tally.failover();
     }
-    const { model } = this.#request;
-    const place = means.route.take(among, model);
-    if (!place) {
-      this.#endRetry();
-      return this.#failure ? this.#fail(this.#failure) : this.#queue();
-    }
-    this.#place = place;
+    const place = route.take(among, this.#request.model);
+    if (place) return this.#begin(place, taken);
+    taken?.give();
+    if (this.#failure) this.#fail(this.#failure);
+    else this.#queue();
+  }
+
+  /** `budget`: where it has a place. */
+  #begin(place: Place, budget: RetryBudget | undefined): void {
+    const means = this.#means;
     this.#attempts.begin();
-    this.#attemptMs = means.clock.now();
-    const upstream = means.route.upstream(place.upstream);
-    const { name, apiKey, provider: providerName } = upstream.options;
-    this.#upstream = name;
-    this.#provider = providerName;
-    tellPicked(this.#tap.address, name, this.#attempts.made);
-    const provider = means.providers[providerName];
+    const { options } = means.route.upstream(place.upstream);
+    tellPicked(this.#tap.address, options.name, this.#attempts.made);
     try {
-      const facts = apiKey === undefined ? { name, model } : { name, model, apiKey };
-      const plain = provider.encode(this.#request, facts);
-      const resumption = resumptionOf(upstream, provider, plain, means.random);
-      const { request: first } = resumption ?? { request: plain };
-      const span = this.#trace?.attempt();
-      this.#spanId = span?.spanId;
-      const request = span ? { ...first, headers: { ...first.headers, ...span.headers } } : first;
-      means.tally.attempt(place.upstream);
-      const encoder = this.#encoder;
-      const parts = { upstream, provider, request, resumption, encoder };
-      this.#attempt = new Attempt(means, { ...parts, tap: this.#tap, events: this });
+      const run = new RunningAttempt({
+        means,
+        request: this.#request,
+        encoder: this.#encoder,
+        tap: this.#tap,
+        trace: this.#trace,
+        number: this.#attempts.made,
+        place,
+        budget,
+        continuation: this.#continuation,
+        events: this,
+      });
+      this.#runs.push(run);
+      this.#run = run;
+      if (this.#runs.length === 1 && !this.#committed) this.#planHedge();
     } catch (thrown) {
+      budget?.give();
+      place.leave('neither');
+      means.queue.roomCame();
       const error = asMillraceError(thrown);
       if (error.code === 'MILLRACE_INTERNAL') means.fault('route', error);
       this.#drop();
@@ -257,18 +254,46 @@ export class Stream implements AttemptEvents {
     }
   }
 
-  #mayRetry(): boolean {
-    if (this.#freeRetry) return true;
-    const { budget, tally } = this.#means;
-    this.#retrying = budget.take(tally.running);
-    if (!this.#retrying) tally.budgetExhausted();
-    return this.#retrying;
+  #planHedge(): void {
+    const { hedgeAfterMs } = this.#means.options.stream;
+    if (hedgeAfterMs > 0) this.#hedge.set(this.#means.clock.now() + hedgeAfterMs);
   }
 
-  #endRetry(): void {
-    if (!this.#retrying) return;
-    this.#retrying = false;
-    this.#means.budget.give();
+  /** The first content is late: somebody else is asked beside the one that runs, if a place is free and few do so. */
+  #second(): void {
+    const [first] = this.#runs;
+    if (this.#ended || this.#committed || this.#runs.length !== 1) return;
+    // Our own back-pressure is nobody's delay.
+    if (this.#held > 0) return this.#planHedge();
+    const { route, queue, hedges, tally } = this.#means;
+    const { model } = this.#request;
+    const others = route.usable(model).filter((index) => index !== first.upstream.index);
+    const among = this.#attempts.untried(others);
+    if (among.length === 0 || queue.ahead(model) || !hedges.take(tally.running)) return;
+    const place = route.take(among, model);
+    if (!place) return hedges.give();
+    tally.hedged();
+    this.#begin(place, hedges);
+  }
+
+  /** A committed answer broke off for good: somebody else goes on with it, or it has failed. */
+  #broken(run: RunningAttempt, error: MillraceError): void {
+    const next = this.#continuation?.next(this.#means, this.#request, run, error);
+    if (!next) {
+      const said = this.#continuation?.error ?? error;
+      this.#encode(() => run.attempt.passFailure(said));
+      return this.#end('failed', said);
+    }
+    this.#request = next.request;
+    this.#means.tally.continued();
+    this.#begin(next.place, next.budget);
+  }
+
+  /** This one answers; whoever ran beside it is closed. */
+  #settle(run: RunningAttempt): void {
+    if (run !== this.#runs[0]) this.#means.tally.hedgeWon();
+    this.#run = run;
+    for (const other of this.#runs) if (other !== run) this.#close(other);
   }
 
   #late(): void {
@@ -280,23 +305,22 @@ export class Stream implements AttemptEvents {
 
   /** No attempt runs any more. */
   #drop(outcome: PlaceOutcome = 'neither', word: AttemptFact['outcome'] = 'cancelled'): void {
-    this.#attempt?.cancel();
-    this.#leave(outcome, word);
-    this.#endRetry();
+    for (const run of [...this.#runs]) this.#close(run, outcome, word);
   }
 
-  /** The running attempt is over, said once for each: to the table, and to the stream's line. */
-  #leave(outcome: PlaceOutcome, word: AttemptFact['outcome']): void {
-    if (!this.#place) return;
-    this.#place.leave(outcome);
-    this.#place = undefined;
-    this.#means.queue.roomCame();
-    const nowMs = this.#means.clock.now();
-    const { model } = this.#request;
-    this.#means.tally.operation(this.#provider, model, nowMs - this.#attemptMs);
-    if (!this.#attempt || this.#tries.length === TRIES_MAX) return;
-    const { story, upstream } = this.#attempt;
-    this.#tries.push(story.fact(upstream, word, this.#startMs, nowMs, this.#spanId));
+  #close(
+    run: RunningAttempt,
+    outcome: PlaceOutcome = 'neither',
+    word: AttemptFact['outcome'] = 'cancelled',
+  ): void {
+    run.attempt.cancel();
+    this.#leave(run, outcome, word);
+  }
+
+  #leave(run: RunningAttempt, outcome: PlaceOutcome, word: AttemptFact['outcome']): void {
+    this.#runs = this.#runs.filter((other) => other !== run);
+    const fact = run.leave(outcome, word, this.#startMs);
+    if (fact && this.#tries.length < TRIES_MAX) this.#tries.push(fact);
   }
 
   #giveUp(): void {
@@ -323,8 +347,8 @@ export class Stream implements AttemptEvents {
   #end(outcome: Outcome, error: MillraceError | undefined, cause?: StreamEnded['cause']): void {
     this.#ended = true;
     this.#line.end();
-    this.#deadline.free();
-    this.#wait.free();
+    for (const alarm of [this.#deadline, this.#wait, this.#hedge]) alarm.free();
+    this.#continuation?.close();
     const durationMs = this.#means.clock.now() - this.#startMs;
     this.#publishEnd(outcome, error, cause, durationMs);
     this.#means.tally.ended(outcome, durationMs);
@@ -333,9 +357,13 @@ export class Stream implements AttemptEvents {
     else this.#tap.onResumed(this.#done);
   }
 
-  #publishFailure(upstream: string, error: MillraceError): void {
+  #tellFailed(index: number, upstream: string, error: MillraceError): void {
+    const { tally, publish } = this.#means;
+    tellFailed(this.#tap.address, upstream, error.code);
+    tally.attemptFailed(index);
+    tally.error(error.code);
     const said = { stream: this.#tap.address.stream, responseId: this.facts.turn.responseId };
-    this.#means.publish({ fact: 'attempt-failed', ...said, upstream, error: error.toWire() });
+    publish({ fact: 'attempt-failed', ...said, upstream, error: error.toWire() });
   }
 
   #publishEnd(
@@ -344,54 +372,29 @@ export class Stream implements AttemptEvents {
     cause: StreamEnded['cause'],
     durationMs: number,
   ): void {
-    const { turn, dialect, principal, keyName } = this.facts;
-    const { address, frames, bytes } = this.#tap;
-    const attempt = this.#attempt;
-    const usage = attempt?.usage ?? noUsage;
-    const deltas = attempt?.deltas ?? 0;
-    if (attempt?.usage) {
-      const { inputTokens, outputTokens } = usage;
-      this.#means.tally.tokens(this.#provider, turn.model, inputTokens, outputTokens);
-    }
-    this.#means.publish({
-      fact: 'stream-ended',
-      session: address.slot,
-      generation: address.generation,
-      stream: address.stream,
-      responseId: turn.responseId,
-      lane: turn.lane,
-      principal,
-      ...(keyName !== undefined && { keyName }),
-      dialect,
-      model: clipped(turn.model),
-      upstream: this.#upstream,
-      provider: this.#provider,
-      worker: this.#means.worker,
-      attempts: this.#attempts.made,
-      tries: this.#tries,
-      outcome,
-      ...(cause && { cause }),
-      ...(attempt?.finishReason && { finishReason: attempt.finishReason }),
-      ...(error && { error: error.toWire() }),
-      ...usage,
-      frames,
-      bytes,
-      deltas,
-      startedWallMs: this.#startWallMs,
-      firstDeltaMs: this.#firstDeltaMs,
-      meanGapMs: attempt?.story.meanGapMs(deltas) ?? -1,
-      maxGapMs: deltas > 1 ? (attempt?.story.maxGapMs ?? -1) : -1,
-      pausedMs: this.#pausedMs,
-      durationMs,
-      ...(this.#trace && { trace: this.#trace.fact }),
-    });
+    const { worker, tally, publish } = this.#means;
+    const run = this.#run;
+    const { inputTokens, outputTokens } = run?.attempt.usage ?? {};
+    if (run && inputTokens !== undefined && outputTokens !== undefined)
+      tally.tokens(run.provider, this.facts.turn.model, inputTokens, outputTokens);
+    publish(
+      streamEnded({
+        facts: this.facts,
+        tap: this.#tap,
+        worker,
+        run,
+        deltasBefore: this.#continuation?.deltasBefore ?? 0,
+        attempts: this.#attempts.made,
+        tries: this.#tries,
+        outcome,
+        error,
+        cause,
+        startedWallMs: this.#startWallMs,
+        firstDeltaMs: this.#firstDeltaMs,
+        pausedMs: this.#pausedMs,
+        durationMs,
+        trace: this.#trace,
+      }),
+    );
   }
 }
-
-const noUsage = { inputTokens: 0, cachedTokens: 0, outputTokens: 0, reasoningTokens: 0 };
-
-/** Names no longer than this: an upstream that names no models takes any that a client writes. */
-const MODEL_CHARS_MAX = 128;
-
-const clipped = (model: string) =>
-  model.length <= MODEL_CHARS_MAX ? model : `${model.slice(0, MODEL_CHARS_MAX)}…`;

@@ -84,6 +84,18 @@ export class Tally {
     this.#add(this.#schedule.index('millrace_upstream_resumes_total', upstream));
   }
 
+  hedged(): void {
+    this.#add(this.#schedule.index('millrace_hedges_total'));
+  }
+
+  hedgeWon(): void {
+    this.#add(this.#schedule.index('millrace_hedges_won_total'));
+  }
+
+  continued(): void {
+    this.#add(this.#schedule.index('millrace_continuations_total'));
+  }
+
   budgetExhausted(): void {
     this.#add(this.#schedule.index('millrace_retry_budget_exhausted_total'));
   }

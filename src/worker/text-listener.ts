@@ -34,8 +34,8 @@ export class TextListener implements Encoder {
     return this.#next.committed;
   }
 
-  from(upstream: string): void {
-    this.#next.from(upstream);
+  from(upstream: string, attempt?: number, continued?: boolean): void {
+    this.#next.from(upstream, attempt, continued);
   }
   delta(kind: DeltaKind, part: number, bytes: Uint8Array, start: number, end: number): void {
     if (kind === Delta.text && !this.#cut) {

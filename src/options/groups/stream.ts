@@ -1,6 +1,6 @@
 /** One answer: its clocks, its retries, its bounds. */
 import { z } from 'zod';
-import { bytes, count, KiB, MiB, ms } from './scalars.ts';
+import { bytes, count, KiB, MiB, ms, share } from './scalars.ts';
 
 export const stream = z.strictObject({
   connectTimeoutMs: ms(5_000, 1).describe(
@@ -32,6 +32,21 @@ export const stream = z.strictObject({
     .max(1)
     .default(0.2)
     .describe('Share of the running streams that may be retries, above the floor.'),
+  hedgeAfterMs: ms(0, 0, 600_000).describe(
+    'When no first delta came by then, a second attempt runs at another upstream; the first with content stays, the other is closed. 0: never.',
+  ),
+  hedgeShareMax: share(0.02).describe(
+    'Share of the running streams that may have such a second attempt; one always may.',
+  ),
+  minTokensPerSecond: z
+    .number()
+    .min(0)
+    .max(1_000_000)
+    .default(0)
+    .describe(
+      'An answer that brings fewer deltas per second than this over a window has failed; 0: never.',
+    ),
+  rateWindowMs: ms(10_000, 100, 600_000).describe('Length of that window.'),
   resumesMax: count(5, 0, 1_000).describe(
     'How often the rest of one answer is asked for, at an upstream with the option resume.',
   ),

@@ -26,6 +26,13 @@ export const upstream = z.strictObject({
     .describe(
       'Key sent as Authorization: Bearer, or as the provider wants it (anthropic: x-api-key).',
     ),
+  apiKeys: z
+    .array(z.string().min(1))
+    .max(15)
+    .default([])
+    .describe(
+      'More keys for the same upstream, used in turn with apiKey: a limited key rests alone, one that is refused for five minutes.',
+    ),
   models: z
     .array(z.string().min(1))
     .default([])
@@ -35,6 +42,12 @@ export const upstream = z.strictObject({
     .default('none')
     .describe(
       'How an answer that breaks off after its first delta goes on at the same upstream, unseen by the client: llama (openai-chat, for llama.cpp: its server keeps the answer for a while) or none.',
+    ),
+  continues: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Takes over an answer that broke off at another upstream behind its first delta, with what was said so far as the beginning of its own: the server must go on with a last message of the assistant. Only plain text, once; the last frame says so.',
     ),
   weight: count(1, 1, 65_535).describe('Relative share for weighted strategies.'),
   minConnections: count(5, 1, 65_536).describe(

@@ -28,6 +28,7 @@ export class ChatEncoder implements Encoder {
   #call = 0;
   #usage: Usage | undefined;
   #upstream: string | undefined;
+  #continued = false;
   #sequence = 0;
   #ended = false;
   #deltas = 0;
@@ -48,8 +49,9 @@ export class ChatEncoder implements Encoder {
     return this.#sequence > 0;
   }
 
-  from(upstream: string): void {
+  from(upstream: string, _attempt?: number, continued = false): void {
     this.#upstream = upstream;
+    this.#continued = continued;
   }
 
   delta(kind: DeltaKind, call: number, bytes: Uint8Array, start: number, end: number): void {
@@ -107,6 +109,7 @@ export class ChatEncoder implements Encoder {
       model,
       usage,
       upstream: this.#upstream,
+      ...(this.#continued && { continued: true }),
     };
     this.#say(last, FrameFlag.terminal);
     this.#end.remember(this.#text);

@@ -34,6 +34,7 @@ export class ChunkEncoder implements Encoder {
   #call = 0;
   #usage: Usage | undefined;
   #upstream: string | undefined;
+  #continued = false;
   #sequence = 0;
   #committed = false;
   #ended = false;
@@ -58,8 +59,9 @@ export class ChunkEncoder implements Encoder {
     return this.#committed;
   }
 
-  from(upstream: string): void {
+  from(upstream: string, _attempt?: number, continued = false): void {
     this.#upstream = upstream;
+    this.#continued = continued;
   }
 
   delta(kind: DeltaKind, call: number, bytes: Uint8Array, start: number, end: number): void {
@@ -92,7 +94,7 @@ export class ChunkEncoder implements Encoder {
     if (this.#ended) return;
     this.#open();
     this.#ended = true;
-    const extension = `,"x_millrace":${extensionJson(this.#upstream)}}\n\n`;
+    const extension = `,"x_millrace":${extensionJson(this.#upstream, this.#continued)}}\n\n`;
     const last = this.#chunk('{}', `"${reason}"`).slice(0, -CHUNK_END.length) + extension;
     const usage = this.#facts.includeUsage
       ? `${this.#before}],"usage":${usageJson(this.#usage)}}\n\n`

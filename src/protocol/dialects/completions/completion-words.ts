@@ -41,6 +41,6 @@ export function usageJson(usage: Usage | undefined): string {
 }
 
 /** Our extension, as in the Responses dialects. */
-export function extensionJson(upstream: string | undefined): string {
-  return JSON.stringify({ upstream: upstream ?? null });
+export function extensionJson(upstream: string | undefined, continued: boolean): string {
+  return JSON.stringify({ upstream: upstream ?? null, ...(continued && { continued }) });
 }

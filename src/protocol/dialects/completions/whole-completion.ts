@@ -29,6 +29,7 @@ export class WholeCompletion implements Encoder {
   readonly #calls = new Map<number, Call>();
   #usage: Usage | undefined;
   #upstream: string | undefined;
+  #continued = false;
   #bytes = 0;
   #ended = false;
 
@@ -46,8 +47,9 @@ export class WholeCompletion implements Encoder {
     return this.#bytes > 0;
   }
 
-  from(upstream: string): void {
+  from(upstream: string, _attempt?: number, continued = false): void {
     this.#upstream = upstream;
+    this.#continued = continued;
   }
 
   delta(kind: DeltaKind, call: number, bytes: Uint8Array, start: number, end: number): void {
@@ -84,7 +86,7 @@ export class WholeCompletion implements Encoder {
     }
     if (this.#calls.size > 0) this.#writeCalls(to);
     to.text(`},"logprobs":null,"finish_reason":"${reason}"}],"usage":${usageJson(this.#usage)}`);
-    to.text(`,"x_millrace":${extensionJson(this.#upstream)}}`);
+    to.text(`,"x_millrace":${extensionJson(this.#upstream, this.#continued)}}`);
     this.#say(to.bytes, to.length, FrameFlag.commit | FrameFlag.terminal);
   }
 

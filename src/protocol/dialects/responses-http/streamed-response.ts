@@ -32,8 +32,8 @@ export class StreamedResponse implements Encoder {
     return this.#inner.committed;
   }
 
-  from(upstream: string): void {
-    this.#inner.from(upstream);
+  from(upstream: string, attempt?: number, continued?: boolean): void {
+    this.#inner.from(upstream, attempt, continued);
   }
 
   delta(kind: DeltaKind, call: number, bytes: Uint8Array, start: number, end: number): void {

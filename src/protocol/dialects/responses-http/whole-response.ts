@@ -40,8 +40,8 @@ export class WholeResponse implements Encoder {
     return this.#inner.committed;
   }
 
-  from(upstream: string): void {
-    this.#inner.from(upstream);
+  from(upstream: string, attempt?: number, continued?: boolean): void {
+    this.#inner.from(upstream, attempt, continued);
   }
 
   delta(kind: DeltaKind, call: number, bytes: Uint8Array, start: number, end: number): void {

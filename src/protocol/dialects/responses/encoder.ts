@@ -50,6 +50,7 @@ export class ResponsesEncoder implements Encoder {
   #usage: Usage | undefined;
   #upstream: string | undefined;
   #attempts = 0;
+  #continued = false;
   #sequence = 0;
   #committed = false;
   #ended = false;
@@ -72,9 +73,10 @@ export class ResponsesEncoder implements Encoder {
     return this.#committed;
   }
 
-  from(upstream: string): void {
+  from(upstream: string, attempt = this.#attempts + 1, continued = false): void {
     this.#upstream = upstream;
-    this.#attempts++;
+    this.#attempts = attempt;
+    this.#continued = continued;
   }
 
   open(): void {
@@ -235,6 +237,7 @@ export class ResponsesEncoder implements Encoder {
       usage: this.#usage,
       upstream: this.#upstream,
       attempts: this.#attempts,
+      continued: this.#continued,
     });
     this.#send(FrameFlag.terminal);
   }
@@ -266,6 +269,7 @@ const nothing: Answer = {
   usage: undefined,
   upstream: undefined,
   attempts: undefined,
+  continued: false,
 };
 
 const incompleteReasons: Readonly<Record<FinishReason, string | undefined>> = {

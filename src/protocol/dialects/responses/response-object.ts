@@ -25,6 +25,8 @@ export interface Answer {
   readonly upstream: string | undefined;
   /** How many upstreams were asked, one after another. */
   readonly attempts: number | undefined;
+  /** Another upstream went on with it. */
+  readonly continued: boolean;
 }
 
 export interface ResponseFacts {
@@ -90,8 +92,10 @@ function errorJson(ending: Ending): string {
 }
 
 /** Our extension: which upstream answered, after how many attempts; of a failed response also the code to match on, and how far the answer had come. */
-function extensionJson(ending: Ending, { upstream, attempts }: Answer): string {
-  if (ending.status !== 'failed') return JSON.stringify({ upstream: upstream ?? null, attempts });
+function extensionJson(ending: Ending, { upstream, attempts, continued }: Answer): string {
+  const taken = continued ? { continued } : {};
+  if (ending.status !== 'failed')
+    return JSON.stringify({ upstream: upstream ?? null, attempts, ...taken });
   const { error, delivered } = ending;
   return JSON.stringify({
     code: error.code,
@@ -99,6 +103,7 @@ function extensionJson(ending: Ending, { upstream, attempts }: Answer): string {
     upstream: error.details['upstream'] ?? upstream ?? null,
     attempts,
     delivered: delivered ?? null,
+    ...taken,
   });
 }
 
