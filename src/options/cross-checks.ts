@@ -103,6 +103,7 @@ function unknownProviders(options: Options): Problem[] {
 /** Our own providers resume in the ways they know; what one of the user's knows, it says itself. */
 const resumesOf: Readonly<Record<string, readonly string[]>> = {
   'openai-chat': ['llama'],
+  'openai-responses': ['background'],
 };
 
 function resumes({ upstreams }: Options): Problem[] {

@@ -19,7 +19,7 @@ export const providerNames = ['openai-chat', 'openai-responses', 'anthropic', 'o
 export const SOCKET_PROVIDER = 'websocket';
 
 /** How an answer goes on that broke off. */
-export const resumptionNames = ['none', 'llama'] as const;
+export const resumptionNames = ['none', 'llama', 'background'] as const;
 export type ResumptionName = (typeof resumptionNames)[number];
 
 /** The simulated upstreams of the demo. */

@@ -14,9 +14,9 @@ export interface Resumption {
   rest(): Uint8Array;
   /** Asks for what is missing; undefined when it is not known how. What was kept back is forgotten: it comes again. */
   again(): ProviderRequest | undefined;
-  /** Ends the answer at the upstream and lets it forget; undefined: there is nothing to send. `whole`: the answer was complete. */
-  forget(whole: boolean): ProviderRequest | undefined;
+  /** Ends the answer at the upstream and lets it forget: requests to send one after the other. `whole`: the answer was complete. */
+  forget(whole: boolean): readonly ProviderRequest[];
 }
 
-/** `nonce`: unguessable text of letters and digits, for a name that is used once. */
-export type Resume = (request: ProviderRequest, nonce: string) => Resumption;
+/** `nonce`: unguessable text of letters and digits, for a name that is used once. `eventBytesMax`: the decoder's bound. */
+export type Resume = (request: ProviderRequest, nonce: string, eventBytesMax: number) => Resumption;

@@ -382,10 +382,8 @@ export class Attempt implements ExchangeHandler {
     const resumption = this.#resumes?.resumption;
     if (!resumption || !this.#sent || this.#refusal || this.#gone) return;
     this.#gone = true;
-    const request = resumption.forget(whole);
-    if (!request) return;
-    const path = this.upstream.basePath + request.path;
-    this.#means.errands.send(this.upstream.address, { ...request, path });
+    const requests = resumption.forget(whole);
+    this.#means.errands.send(this.upstream, requests);
   }
 
   #over(): void {

@@ -1,7 +1,8 @@
 /** Requests whose answer nobody waits for (an upstream is told to forget a stream): bounded in number and in time. */
 import type { Ticker } from '../policy/ports.ts';
 import type { ProviderRequest } from '../protocol/provider.ts';
-import type { Transport, UpstreamAddress } from '../protocol/transport.ts';
+import type { Transport } from '../protocol/transport.ts';
+import type { Upstream } from './route.ts';
 
 /** More at once are not sent: whatever they ask for, an upstream bounds itself too. */
 const RUNNING_MAX = 1_024;
@@ -21,8 +22,9 @@ export class Errands {
     return this.#running;
   }
 
-  send(address: UpstreamAddress, request: ProviderRequest): void {
-    if (this.#running >= RUNNING_MAX) return;
+  /** One after the other. */
+  send(upstream: Upstream, [request, ...more]: readonly ProviderRequest[]): void {
+    if (!request || this.#running >= RUNNING_MAX) return;
     this.#running += 1;
     let running = true;
     const over = () => {
@@ -30,10 +32,12 @@ export class Errands {
       running = false;
       this.#running -= 1;
       cancel();
+      this.send(upstream, more);
     };
     const ignored = () => {};
     const handler = { sent: ignored, head: ignored, data: ignored, end: over, fail: over };
-    const exchange = this.#transport.open(address, request, handler);
+    const path = upstream.basePath + request.path;
+    const exchange = this.#transport.open(upstream.address, { ...request, path }, handler);
     const cancel = this.#ticker.after(LIMIT_MS, () => {
       over();
       exchange.cancel();

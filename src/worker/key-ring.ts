@@ -66,17 +66,19 @@ export class KeyRing {
  * tried at once. `floorMs`: the upstream is not asked before (0: at any time).
  */
 export function restAfter(
-  { keys, route, clock, publish }: Means,
+  means: Means,
   { upstream, key }: RunningAttempt,
   { error, retryAfterMs }: AttemptFailure,
 ): { readonly otherKey: boolean; readonly floorMs: number } {
+  const { keys, route, clock } = means;
   const { code, details } = error;
   const isOne = upstream.apiKeys.length > 1;
   const status = details['upstreamStatus'];
   if (isOne && code === 'MILLRACE_UPSTREAM_STATUS' && (status === 401 || status === 403)) {
     const { isNew, allMs } = keys.rest(upstream, key, REFUSED_MS);
     const { name } = upstream.options;
-    if (isNew) publish({ fact: 'upstream-key-refused', upstream: name, key: key + 1, status });
+    if (isNew)
+      means.publish({ fact: 'upstream-key-refused', upstream: name, key: key + 1, status });
     if (allMs === 0) return { otherKey: true, floorMs: 0 };
     return { otherKey: false, floorMs: clock.now() + route.rest(upstream.index, allMs) };
   }

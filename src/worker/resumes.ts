@@ -12,12 +12,13 @@ export function resumptionOf(
   provider: Provider,
   request: ProviderRequest,
   random: Random,
+  eventBytesMax: number,
 ): Resumption | undefined {
   const resume = provider.resume?.[options.resume];
   if (!resume) return undefined;
   const nonce = Buffer.alloc(16);
   random.fill(nonce);
-  return resume(request, nonce.toString('hex'));
+  return resume(request, nonce.toString('hex'), eventBytesMax);
 }
 
 export interface ResumeRules {

@@ -60,7 +60,8 @@ export class RunningAttempt implements AttemptEvents {
     const apiKey = this.upstream.apiKeys[this.key];
     const facts = { name, model: request.model, ...(apiKey !== undefined && { apiKey }) };
     const plain = provider.encode(request, facts);
-    const resumption = resumptionOf(this.upstream, provider, plain, means.random);
+    const { eventBytesMax } = means.options.stream;
+    const resumption = resumptionOf(this.upstream, provider, plain, means.random, eventBytesMax);
     const { request: first } = resumption ?? { request: plain };
     const span = trace?.attempt();
     this.#spanId = span?.spanId;

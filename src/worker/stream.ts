@@ -358,12 +358,12 @@ export class Stream implements RunningEvents {
   }
 
   #tellFailed(index: number, upstream: string, error: MillraceError): void {
-    const { tally, publish } = this.#means;
+    const { tally } = this.#means;
     tellFailed(this.#tap.address, upstream, error.code);
     tally.attemptFailed(index);
     tally.error(error.code);
     const said = { stream: this.#tap.address.stream, responseId: this.facts.turn.responseId };
-    publish({ fact: 'attempt-failed', ...said, upstream, error: error.toWire() });
+    this.#means.publish({ fact: 'attempt-failed', ...said, upstream, error: error.toWire() });
   }
 
   #publishEnd(
@@ -372,12 +372,12 @@ export class Stream implements RunningEvents {
     cause: StreamEnded['cause'],
     durationMs: number,
   ): void {
-    const { worker, tally, publish } = this.#means;
+    const { worker, tally } = this.#means;
     const run = this.#run;
     const { inputTokens, outputTokens } = run?.attempt.usage ?? {};
     if (run && inputTokens !== undefined && outputTokens !== undefined)
       tally.tokens(run.provider, this.facts.turn.model, inputTokens, outputTokens);
-    publish(
+    this.#means.publish(
       streamEnded({
         facts: this.facts,
         tap: this.#tap,

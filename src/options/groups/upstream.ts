@@ -41,7 +41,7 @@ export const upstream = z.strictObject({
     .enum(resumptionNames)
     .default('none')
     .describe(
-      'How an answer that breaks off after its first delta goes on at the same upstream, unseen by the client: llama (openai-chat, for llama.cpp: its server keeps the answer for a while) or none.',
+      'How an answer that breaks off after its first delta goes on at the same upstream, unseen by the client: llama (openai-chat, for llama.cpp: its server keeps the answer for a while), background (openai-responses: requests get store and background, and the response is deleted in the end) or none.',
     ),
   continues: z
     .boolean()

@@ -35,9 +35,9 @@ export class LlamaResumption implements Resumption {
   }
 
   /** A running one is stopped by it, a complete one would be kept for minutes. */
-  forget(): ProviderRequest {
+  forget(): ProviderRequest[] {
     const path = `/stream?conv_id=${this.#name}`;
-    return { method: 'DELETE', path, headers: this.#headers(), body: '' };
+    return [{ method: 'DELETE', path, headers: this.#headers(), body: '' }];
   }
 
   #headers(): Readonly<Record<string, string>> {

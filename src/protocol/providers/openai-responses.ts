@@ -1,6 +1,7 @@
 /** OpenAI's Responses API over HTTP, and the servers that speak it (llama-server, Ollama, LiteLLM, vLLM). */
 import type { Provider } from '../provider.ts';
 import { SseFramer } from '../sse.ts';
+import { BackgroundResumption } from './background-resumption.ts';
 import { refusal } from './openai-chat-errors.ts';
 import { OpenaiResponsesReader } from './openai-responses-reader.ts';
 import { encodeResponses } from './openai-responses-request.ts';
@@ -16,4 +17,5 @@ export const openaiResponses: Provider = {
       reader: new OpenaiResponsesReader(upstream),
     }),
   refusal,
+  resume: { background: (request, _, bytesMax) => new BackgroundResumption(request, bytesMax) },
 };
