@@ -7,6 +7,7 @@ import { directivesIn } from './directives.ts';
 import { errorBody } from './error-body.ts';
 import { type Faults, mergeFaults, parseFaults } from './faults.ts';
 import type { Journal, JournalRow } from './journal.ts';
+import { KeptAnswers } from './kept.ts';
 import type { ResolvedOptions } from './options.ts';
 import { Play } from './play.ts';
 import { type ScriptOptions, type Step, streamSteps, wholeAnswerMs } from './script.ts';
@@ -20,9 +21,12 @@ interface Plan {
   readonly answer: Answer;
   readonly faults: Faults;
   readonly script: ScriptOptions;
+  /** Under which name the answer is kept; undefined: it is not. */
+  readonly keepAs: string | undefined;
 }
 
 export class AnswerRoute {
+  readonly kept = new KeptAnswers();
   readonly #options: ResolvedOptions;
   readonly #journal: Journal;
   readonly #wheel: Wheel;
@@ -50,6 +54,7 @@ export class AnswerRoute {
   /** What still runs is marked as stopped: the sockets go next. */
   close(): void {
     for (const row of this.#running) row.ending = 'stopped';
+    this.kept.close();
   }
 
   accept(voice: Voice, request: IncomingMessage, response: ServerResponse): void {
@@ -107,10 +112,12 @@ export class AnswerRoute {
       throw new MillraceError('MILLRACE_MODEL_NOT_FOUND', details);
     }
     const { number } = row;
+    const answer = answerFor(request, wish, { seed, number, meanTokens });
     return {
       voice,
       request,
-      answer: answerFor(request, wish, { seed, number, meanTokens }),
+      answer,
+      keepAs: keepAs(voice, headers, body, answer),
       faults,
       script: {
         model: request.model,
@@ -175,6 +182,7 @@ export class AnswerRoute {
     const steps = stepsOf(plan);
     const start = () => {
       sink.head(200, headers);
+      this.#keep(plan, row);
       const play = new Play(steps, sink, row, this.#wheel);
       sink.onGone(() => play.stop());
     };
@@ -183,6 +191,32 @@ export class AnswerRoute {
     const cancel = this.#wheel.at(this.#wheel.now() + waitMs, { run: start });
     sink.onGone(cancel);
   }
+
+  /** The answer as it is without what breaks the connection: it goes on, whoever reads. */
+  #keep({ keepAs, faults, ...plan }: Plan, row: JournalRow): void {
+    const kept = keepAs !== undefined && plan.request.stream ? this.kept.open(keepAs) : undefined;
+    if (!kept) return;
+    const {
+      'reset-after': _,
+      'cut-after': __,
+      'end-after': ___,
+      'stall-after': ____,
+      ...rest
+    } = faults;
+    const steps = stepsOf({ ...plan, keepAs, faults: rest });
+    kept.play = new Play(steps, kept, { ...row }, this.#wheel);
+  }
+}
+
+function keepAs(
+  { name }: Voice,
+  headers: Headers,
+  body: string,
+  { id }: Answer,
+): string | undefined {
+  if (name === 'openai-responses')
+    return (JSON.parse(body) as { background?: unknown }).background === true ? id : undefined;
+  return name === 'openai-chat' ? headers['x-conversation-id'] : undefined;
 }
 
 function contentTypeOf({ voice, request }: Plan): string {

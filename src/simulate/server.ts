@@ -11,6 +11,7 @@ import { MillraceError } from '../errors.ts';
 import { errorBody } from './error-body.ts';
 import { describeFault, type Faults, faultNames, parseFaults } from './faults.ts';
 import { Journal } from './journal.ts';
+import { answerKept } from './kept-route.ts';
 import { type Listener, listenOn } from './listener.ts';
 import { type ResolvedOptions, resolveSimulated, type SimulatedOptions } from './options.ts';
 import { AnswerRoute } from './route.ts';
@@ -40,6 +41,8 @@ export interface SimulatedServer {
   readonly connections: number;
   /** Streams not finished. */
   readonly streams: number;
+  /** Answers that are kept for clients that may come back for the rest. */
+  readonly kept: number;
   close(): Promise<void>;
 }
 
@@ -64,6 +67,9 @@ export async function startSimulated(options: SimulatedOptions = {}): Promise<Si
     },
     get streams() {
       return route.streams;
+    },
+    get kept() {
+      return route.kept.size;
     },
     async close() {
       route.close();
@@ -99,6 +105,7 @@ function dispatch(
   const path = (request.url ?? '').split('?')[0] ?? '';
   response.setHeader('server', 'millrace-simulated');
   response.setHeader('x-simulated', options.name);
+  if (answerKept(request, response, route.kept)) return;
   const voice = voices.find((each) => each.path === path);
   if (voice) {
     if (request.method === 'POST') return route.accept(voice, request, response);
