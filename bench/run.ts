@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { echo, nothing } from './load/echo.ts';
+import { failover } from './load/failover.ts';
 import { fanOut } from './load/fan-out.ts';
 import { hop } from './load/hop.ts';
 import { relay } from './load/relay.ts';
@@ -23,6 +24,7 @@ const benches: readonly Bench[] = [
   hop,
   fanOut,
   relay,
+  failover,
   sessionMemory,
   ...(await microBenches()),
 ];
