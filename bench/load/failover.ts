@@ -15,7 +15,7 @@ import type { Goal } from '../support/verdict.ts';
 const PLAIN = 'plain (ws + fetch + eventsource-parser + JSON)';
 /** Less time than this taken by others before and after: latencies may be believed. */
 const QUIET_SHARE = 0.02;
-/** No probe and no circuit takes the broken upstream out: every second stream begins there. */
+/** No probe and no circuit takes the broken upstream out: streams begin there again and again. */
 const always = { enableCircuitBreaker: false, healthCheckIntervalMs: 3_600_000 };
 const faults = ['refuse', 'reset'] as const;
 const phases = ['before the head', 'before the first token', 'streaming'] as const;
@@ -33,26 +33,27 @@ function note(values: Values, what: string, samples: readonly number[]): void {
   }
 }
 
+/** The turns that went wrong first, above what the good upstream takes alone. */
 async function measureFailover(
+  alone: Server,
   server: Server,
-  what: string,
   turns: number,
   values: Values,
 ): Promise<void> {
-  const client = await BenchClient.open(server.port);
-  const moved: number[] = [];
+  const clients = [await BenchClient.open(alone.port), await BenchClient.open(server.port)];
   const own: number[] = [];
+  const moved: number[] = [];
   for (let turn = 0; turn < turns; turn += 1) {
-    const { firstMs, attempts } = await client.turn('quick');
-    (attempts > 1 ? moved : own).push(firstMs);
+    own.push((await clients[0].turn('quick')).firstMs);
+    const { firstMs, attempts } = await clients[1].turn('quick');
+    if (attempts > 1) moved.push(firstMs);
   }
-  client.close();
-  if (moved.length === 0 || own.length === 0)
-    throw new Error(`${what}: no turn met the broken upstream`);
+  for (const client of clients) client.close();
+  if (moved.length === 0) throw new Error(`${server.name}: no turn met the broken upstream`);
   const base = median(own);
   note(
     values,
-    what,
+    server.name,
     moved.map((ms) => ms - base),
   );
 }
@@ -104,6 +105,8 @@ async function run(settings: Settings): Promise<Outcome> {
     ...millraceVariants(settings, '/v1/responses', {
       upstreams: [{ name: 'bad', url: (fault === 'reset' ? broken : refused).url }, good],
       balance: always,
+      // Each failed attempt would be a line.
+      log: { level: 'error' },
     })[0],
     name: fault,
   }));
@@ -115,7 +118,7 @@ async function run(settings: Settings): Promise<Outcome> {
     for (let round = 0; round < settings.rounds; round += 1) {
       isQuiet &&= (await stolenShare()) < QUIET_SHARE;
       for (const server of servers.slice(2))
-        await measureFailover(server, server.name, turns, values);
+        await measureFailover(servers[0], server, turns, values);
       await measureCancel(servers[0], upstream, turns / 4, values);
       for (const server of servers.slice(0, 2)) await measureLight(server, turns / 10, values);
       await measureDirect(upstream, turns / 10, values);

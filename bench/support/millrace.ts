@@ -8,7 +8,7 @@ export function millrace(backend: 'uws' | 'ws', options: UserOptions = {}): User
     ...options,
     server: { port: 0, backend, handshakesPerSecondMax: 1_000_000, ...options.server },
     admin: { port: 0 },
-    log: { streams: false },
+    log: { streams: false, ...options.log },
   };
 }
 

@@ -18,7 +18,6 @@ export function crossChecks(options: Options): Problem[] {
   const problems: Problem[] = [
     ...duplicates(options),
     ...unknownProviders(options),
-    ...resumes(options),
     ...ports(options),
     ...backEnds(options),
   ];
@@ -98,21 +97,6 @@ function unknownProviders(options: Options): Problem[] {
     ...taken('providers', own, [...providerNames, SOCKET_PROVIDER]),
     ...taken('dialects', dialects, dialectNames),
   ];
-}
-
-/** Our own providers resume in the ways they know; what one of the user's knows, it says itself. */
-const resumesOf: Readonly<Record<string, readonly string[]>> = {
-  'openai-chat': ['llama'],
-  'openai-responses': ['background'],
-};
-
-function resumes({ upstreams }: Options): Problem[] {
-  return upstreams.flatMap(({ provider, resume }, index): Problem[] => {
-    const isOurs = (providerNames as readonly string[]).includes(provider);
-    if (resume === 'none' || !isOurs || resumesOf[provider]?.includes(resume)) return [];
-    const text = `must be none for ${provider}: it does not know ${resume}`;
-    return [{ path: ['upstreams', index, 'resume'], text, got: resume }];
-  });
 }
 
 /** Names and paths that are there twice. */

@@ -1,9 +1,15 @@
 /** What is allowed and most likely not meant: warnings of check-config, doctor and serve. */
+import { providerNames } from './names.ts';
 import type { Problem } from './paths.ts';
 import type { Options } from './schema.ts';
 
 export function doubts(options: Options): Problem[] {
-  return [...reach(options), ...options.upstreams.flatMap(upstream), ...clocks(options)];
+  return [
+    ...reach(options),
+    ...options.upstreams.flatMap(upstream),
+    ...resumes(options),
+    ...clocks(options),
+  ];
 }
 
 const loopback = /^(localhost|127(\.\d+){3}|::1|\[::1\])$/;
@@ -40,6 +46,21 @@ function upstream({ url, apiKey }: Options['upstreams'][number], index: number):
     found.push({ path: ['upstreams', index, 'apiKey'], text });
   }
   return found;
+}
+
+/** Our own providers resume in the ways they know; what one of the user's knows, it says itself. */
+const resumesOf: Readonly<Record<string, readonly string[]>> = {
+  'openai-chat': ['llama'],
+  'openai-responses': ['background'],
+};
+
+function resumes({ upstreams }: Options): Problem[] {
+  return upstreams.flatMap(({ provider, resume }, index): Problem[] => {
+    const isOurs = (providerNames as readonly string[]).includes(provider);
+    if (resume === 'none' || !isOurs || resumesOf[provider]?.includes(resume)) return [];
+    const text = `(${resume}) does nothing: ${provider} does not know it`;
+    return [{ path: ['upstreams', index, 'resume'], text }];
+  });
 }
 
 /** Clocks that never strike, because another does before. */

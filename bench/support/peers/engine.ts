@@ -4,8 +4,9 @@ import { createLog } from '../../../src/observe/log.ts';
 import type { UserOptions } from '../../../src/options/schema.ts';
 import { ready, settings } from './serve.ts';
 
-const level = process.env['BENCH_LOG'] === 'debug' ? 'debug' : 'warn';
+const options = settings() as UserOptions;
+const level = process.env['BENCH_LOG'] === 'debug' ? 'debug' : (options.log?.level ?? 'warn');
 const log = createLog({ level, streams: level === 'debug' }, process.stderr);
-const engine = createEngine(settings() as UserOptions, { log });
+const engine = createEngine(options, { log });
 const { port } = await engine.listen();
 ready(port);

@@ -65,6 +65,7 @@ test('secrets have no flag, because a command line is public', () => {
       'keys',
       'keys[].key',
       'upstreams[].apiKey',
+      'upstreams[].apiKeys',
       'admin.token',
     ],
   );
