@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ExponentialBackoff, fullJitterGenerator } from 'cockatiel';
+import * as fc from 'fast-check';
 import { BACKOFF_MS_MAX, fullJitterMs, retryAfterMs } from '../../../src/policy/backoff.ts';
+import { runs } from '../../support/runs.ts';
 import { seeded } from '../../support/seed.ts';
 
 test('the wait is uniform between nothing and a limit that doubles with every round', () => {
@@ -32,5 +35,35 @@ test('Retry-After in seconds and as a date', () => {
 test('Retry-After that is neither is no Retry-After', () => {
   for (const text of ['', 'soon', '-3', '12 potatoes', 'Thursday', '0x10', undefined]) {
     assert.equal(retryAfterMs(text, 0), undefined, String(text));
+  }
+});
+
+test('cockatiel’s full jitter and ours wait equally long, round by round, for the same chance', () => {
+  const { random } = Math;
+  try {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 60_000 }),
+        fc.array(fc.double({ min: 0, max: 0.999_999, noNaN: true }), { maxLength: 40 }),
+        (initialDelay, chances) => {
+          const options = {
+            initialDelay,
+            maxDelay: BACKOFF_MS_MAX,
+            generator: fullJitterGenerator,
+          };
+          let theirs: { duration: number; next(context: unknown): typeof theirs } | undefined;
+          for (const [round, chance] of chances.entries()) {
+            Math.random = () => chance;
+            const factory = new ExponentialBackoff(options);
+            theirs = (theirs ?? factory).next(undefined as never) as NonNullable<typeof theirs>;
+            // They wait whole milliseconds.
+            assert.equal(theirs.duration, Math.floor(fullJitterMs(initialDelay, round, chance)));
+          }
+        },
+      ),
+      runs(200, 5_000),
+    );
+  } finally {
+    Math.random = random;
   }
 });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import * as fc from 'fast-check';
 import { Attempts, RetryBudget } from '../../../src/policy/retry.ts';
+import { runs } from '../../support/runs.ts';
 
 const FAR = 1e9;
 const attempts = (maxRetries = 3, retryDelayMs = 100) => new Attempts({ maxRetries, retryDelayMs });
@@ -104,5 +106,40 @@ describe('the retry budget', () => {
 
   test('a floor and a share of 0 allow none', () => {
     assert.equal(new RetryBudget(0, 0).take(1000), false);
+  });
+
+  test('as a model of it: whatever is taken, given and followed, as many run as a count says, and never above both bounds when taken', () => {
+    const command = fc.oneof(
+      fc.record({ kind: fc.constant('take' as const), streams: fc.nat(200) }),
+      fc.record({ kind: fc.constant('give' as const) }),
+      fc.record({
+        kind: fc.constant('follow' as const),
+        share: fc.double({ min: 0, max: 1, noNaN: true }),
+        floor: fc.nat(10),
+      }),
+    );
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 200 }), (commands) => {
+        let bounds = { share: 0.2, floor: 3 };
+        let running = 0;
+        const budget = new RetryBudget(bounds.share, bounds.floor);
+        for (const each of commands) {
+          if (each.kind === 'follow') {
+            bounds = each;
+            budget.follow(each.share, each.floor);
+          } else if (each.kind === 'give') {
+            if (running === 0) continue;
+            running -= 1;
+            budget.give();
+          } else {
+            const fits = running < bounds.floor || running + 1 <= bounds.share * each.streams;
+            assert.equal(budget.take(each.streams), fits);
+            if (fits) running += 1;
+          }
+          assert.equal(budget.running, running);
+        }
+      }),
+      runs(300, 10_000),
+    );
   });
 });

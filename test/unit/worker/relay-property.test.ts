@@ -11,7 +11,7 @@ import { seeded } from '../../support/seed.ts';
 
 const RUNS = process.env['SLOW'] ? 2000 : 30;
 /** What the runs came across: a property that met nothing proves nothing. */
-const seen = { failovers: 0, pauses: 0, finished: 0, failed: 0, cancelled: 0 };
+const seen = { failovers: 0, hedges: 0, pauses: 0, finished: 0, failed: 0, cancelled: 0 };
 
 /** What a client of this run does beside reading. */
 async function disturb(r: Rig, chance: Chance, turns: number[]): Promise<void> {
@@ -39,6 +39,10 @@ async function play(chance: Chance): Promise<void> {
         headersTimeoutMs: 800,
         connectTimeoutMs: 400,
         finishGraceMs: 50,
+        hedgeAfterMs: chance.next() < 0.5 ? 0 : 1 + below(chance, 600),
+        hedgeShareMax: 1,
+        minTokensPerSecond: chance.next() < 0.5 ? 0 : 1,
+        rateWindowMs: 700,
       },
     },
   });
@@ -74,6 +78,7 @@ async function play(chance: Chance): Promise<void> {
   for (const turn of turns) judge(r, turn, parts);
   r.assertIdle();
   seen.failovers += r.count('millrace_failovers_total');
+  seen.hedges += r.count('millrace_hedges_total');
   seen.pauses += r.count('millrace_backpressure_total');
   for (const [at, outcome] of outcomes.entries()) {
     seen[outcome] += r.count('millrace_streams_ended_total', at);
