@@ -26,8 +26,8 @@ export class BenchClient {
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
-    socket.on('message', (data) =>
-      this.#take(JSON.parse(String(data as Buffer)) as Event, performance.now()),
+    socket.on('message', (data: Buffer) =>
+      this.#take(JSON.parse(data.toString()) as Event, performance.now()),
     );
   }
 
@@ -54,7 +54,7 @@ export class BenchClient {
           for (const said of (delta ?? '').trim().split(' ')) latencies.push(atMs - Number(said));
         }
         if (!terminal.test(type)) return;
-        if (type !== 'response.completed') reject(new Error(`a turn ended with ${type}`));
+        if (type !== 'response.completed') return reject(new Error(`a turn ended with ${type}`));
         resolve({ firstMs, latencies, attempts: response?.x_millrace?.attempts ?? 1 });
       };
       this.#ask(model);

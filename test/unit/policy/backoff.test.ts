@@ -55,7 +55,7 @@ test('cockatiel’s full jitter and ours wait equally long, round by round, for 
           for (const [round, chance] of chances.entries()) {
             Math.random = () => chance;
             const factory = new ExponentialBackoff(options);
-            theirs = (theirs ?? factory).next(undefined as never) as NonNullable<typeof theirs>;
+            theirs = (theirs ?? factory).next(undefined) as NonNullable<typeof theirs>;
             // They wait whole milliseconds.
             assert.equal(theirs.duration, Math.floor(fullJitterMs(initialDelay, round, chance)));
           }
