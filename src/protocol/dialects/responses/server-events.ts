@@ -55,7 +55,11 @@ export const responsesServerEvents: readonly ServerEvent[] = [
     text: 'All arguments of one call, when the answer ends.',
   },
   { type: 'response.output_item.done', fields: item, text: 'The item is over.' },
-  { type: 'response.completed', fields: whole, text: 'Terminal: the whole answer and its usage.' },
+  {
+    type: 'response.completed',
+    fields: whole,
+    text: 'Terminal: the whole answer and its usage. `x_millrace` says who answered, and `continued` when another upstream went on with an answer that had broken off.',
+  },
   {
     type: 'response.incomplete',
     fields: whole,
