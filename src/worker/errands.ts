@@ -12,14 +12,19 @@ export class Errands {
   readonly #transport: Transport;
   readonly #ticker: Ticker;
   #running = 0;
+  #idle: (() => void) | undefined;
 
   constructor(transport: Transport, ticker: Ticker) {
     this.#transport = transport;
     this.#ticker = ticker;
   }
 
-  get running(): number {
-    return this.#running;
+  /** Once none runs any more; asked when no new ones come. */
+  whenIdle(): Promise<void> {
+    if (this.#running === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#idle = resolve;
+    });
   }
 
   /** One after the other. */
@@ -33,6 +38,7 @@ export class Errands {
       this.#running -= 1;
       cancel();
       this.send(upstream, more);
+      if (this.#running === 0) this.#idle?.();
     };
     const ignored = () => {};
     const handler = { sent: ignored, head: ignored, data: ignored, end: over, fail: over };

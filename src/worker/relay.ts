@@ -345,6 +345,9 @@ export class Relay {
     for (const attempt of this.#means.lingering) attempt.cancel();
     this.#alarms.close();
     const { transport, sockets } = this.#parts;
-    void Promise.all([transport.close(), sockets.close()]).then(() => this.#settle());
+    // Upstreams hear first that they may stop.
+    const told = this.#means.errands.whenIdle();
+    const closed = told.then(() => Promise.all([transport.close(), sockets.close()]));
+    void closed.then(() => this.#settle());
   }
 }

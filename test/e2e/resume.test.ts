@@ -68,6 +68,22 @@ for (const [provider, resume] of kinds) {
   });
 }
 
+test('an engine that closes in the middle of an answer tells the upstream that kept it', async () => {
+  const upstream = await startSimulated({ firstTokenMs: 1, tokensPerSecond: 100, jitter: 0 });
+  const engine = createEngine({
+    ...quiet,
+    server: { port: 0, shutdownTimeoutMs: 100 },
+    upstreams: [{ name: 'only', url: upstream.url, models: ['demo'], resume: 'llama' }],
+  });
+  const client = await open(`${(await engine.listen()).url}/v1/responses`);
+  ask(client, '@tokens 5000');
+  await until(() => upstream.kept === 1, 'it is kept');
+  await engine.close();
+  assert.equal(upstream.kept, 0);
+  await client.close();
+  await upstream.close();
+});
+
 test('a second attempt beside a late one: the client waits for the faster, the slower is closed', async () => {
   const slow = await startSimulated({ name: 'slow', firstTokenMs: 20_000, jitter: 0 });
   const fast = await startSimulated({ name: 'fast', firstTokenMs: 1, jitter: 0 });

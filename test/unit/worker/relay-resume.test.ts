@@ -206,7 +206,10 @@ describe('in every phase of a resume', () => {
       await play(r, keeper);
       await r.settle();
       r.order(Kind.stop);
+      await r.settle();
+      assert.equal(r.transport.closed, false, 'the upstream is told first');
       await keeper.settle();
+      assert.equal(r.transport.closed, true);
       assert.equal(r.end(turn).type, 'response.failed');
       assert.equal(keeper.kept.size, 0);
       r.assertIdle();
