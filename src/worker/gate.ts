@@ -20,7 +20,7 @@ export class Gate implements EventSink {
   #usageWaits = false;
 
   /** `first`: content comes, and nothing came before it. */
-  constructor(next: EventSink, first: () => void, transcript: Transcript | undefined) {
+  constructor(next: EventSink, first: () => void = () => {}, transcript?: Transcript) {
     this.#next = next;
     this.#first = first;
     this.#transcript = transcript;
