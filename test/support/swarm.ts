@@ -46,6 +46,7 @@ class SwarmLife {
   /** Frames and facts that were told already. */
   readonly #told = new Map<SwarmClient, number>();
   #facts = 0;
+  readonly #ids = new Map<string, number>();
   /** Upstreams come and go: rows are not told from outside any more. */
   #changed = false;
   #manners: Manners;
@@ -301,9 +302,18 @@ class SwarmLife {
   }
 
   #say(text: string): void {
-    const said = `${Math.round(this.#sim.world.clock.now())} ${text}`;
+    const said = `${Math.round(this.#sim.world.clock.now())} ${this.#named(text)}`;
     this.#hash.update(`${said}\n`);
     this.#line(said);
+  }
+
+  /** Ids are drawn from the system, so that nobody can guess them: here they are told by the order in which they come. */
+  #named(text: string): string {
+    return text.replace(/\b(resp_|chat_|chatcmpl-)[\w-]{31}/g, (id, kind: string) => {
+      const number = this.#ids.get(id) ?? this.#ids.size;
+      this.#ids.set(id, number);
+      return `${kind}${number}`;
+    });
   }
 
   /** What happened since. */
