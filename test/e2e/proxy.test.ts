@@ -249,7 +249,7 @@ for (const backend of ['uws', 'ws'] as const) {
       assert.equal(one.sockets.length + two.sockets.length, 1);
     });
 
-    test('without a back end that takes it a session ends with 1013, beyond the replay bound with 1014', async () => {
+    test('when every back end that was asked failed, and beyond the replay bound, a session ends with 1014', async () => {
       const quits = await backEnd((socket) => socket.on('message', () => socket.terminate()));
       const [, nobody] = await gateway(backend, { upstreams: pool(await refusing()) });
       const lonely = await open(nobody);
