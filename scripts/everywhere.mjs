@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { clients } from './clients.mjs';
 import { install } from './install.mjs';
+import { runFiles } from './run-files.mjs';
 import { testFiles } from './test-files.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -131,21 +132,8 @@ function patched(version) {
   return bin;
 }
 
-/** What the tests of one runtime said last. @param {string} text */
-function figures(text) {
-  const of = (/** @type {string} */ name) =>
-    Number(new RegExp(`^# ${name} (\\d+)`, 'm').exec(text)?.[1] ?? 0);
-  const failed = [...text.matchAll(/^\s*not ok \d+ - (.+)$/gm)].map(([, name]) => name);
-  return {
-    passed: of('pass'),
-    failed: of('fail') + of('cancelled'),
-    skipped: of('skipped'),
-    names: failed,
-  };
-}
-
 /** @param {Runtime} runtime @param {readonly string[]} files */
-function run({ name, version, newC: newer }, files) {
+async function run({ name, version, newC: newer }, files) {
   const bin = newer ? patched(version) : stock(version);
   const node = join(bin, 'node');
   const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, NODE_OPTIONS: '' };
@@ -166,20 +154,16 @@ function run({ name, version, newC: newer }, files) {
   }
   process.stderr.write(`${name} …\n`);
   const began = performance.now();
-  const flags = ['--enable-source-maps', '--test', '--test-reporter=tap', '--test-concurrency=2'];
-  const done = spawnSync(node, [...flags, ...files], {
-    cwd: root,
+  /** @type {string[]} */
+  const log = [];
+  const found = await runFiles(files, {
+    node,
     env,
-    encoding: 'utf8',
-    maxBuffer: 1024 ** 3,
-    timeout: MINUTES_MAX * 60_000,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    totalSeconds: MINUTES_MAX * 60,
+    out: (text) => void log.push(text),
   });
-  writeFileSync(join(cache, `${name.replaceAll(/[^\w.]+/g, '-')}.log`), done.stdout + done.stderr);
+  writeFileSync(join(cache, `${name.replaceAll(/[^\w.]+/g, '-')}.log`), log.join(''));
   const seconds = Math.round((performance.now() - began) / 1000);
-  const found = figures(done.stdout);
-  // Cut off, or ended by a signal: that is a failure whatever was printed.
-  if (done.status !== 0 && found.failed === 0) found.failed = 1;
   return { name, backend: backend.join(' '), seconds, ...found };
 }
 
@@ -204,7 +188,10 @@ const files = testFiles(args.includes('--quick') && words.length === 0 ? quickWo
 if (files.some((file) => /real-clients|simulated-sdk/.test(file))) clients();
 
 const host = /PRETTY_NAME="(.*)"/.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'Linux';
-const rows = chosen.map((runtime) => run(runtime, files));
+/** @type {Awaited<ReturnType<typeof run>>[]} */
+const rows = [];
+// One after another: they need the machine to themselves.
+for (const runtime of chosen) rows.push(await run(runtime, files));
 const cells = rows.map(
   ({ name, backend, passed, failed, skipped, seconds }) =>
     `| ${[name, backend, passed, failed, skipped, `${seconds} s`].join(' | ')} |`,
