@@ -98,6 +98,34 @@ export const failures = {
     text: 'the {kind} module {path} cannot be used: {reason}',
   },
 
+  // Codecs: bytes that are compressed, or shall be.
+  MILLRACE_CODEC_UNAVAILABLE: {
+    retry: 'never',
+    status: 501,
+    text: 'nothing here serves {codec}: {reason}',
+  },
+  MILLRACE_CODEC_LEVEL_INVALID: {
+    retry: 'never',
+    status: 500,
+    text: 'the level of {codec} must be a whole number from {min} to {max}, got {got}',
+  },
+  MILLRACE_COMPRESSED_INVALID: {
+    retry: 'never',
+    close: 1007,
+    status: 400,
+    type: bad,
+    word: 'invalid_compressed_data',
+    text: 'this is no {codec} data: {reason}',
+  },
+  MILLRACE_INFLATED_TOO_LARGE: {
+    retry: 'never',
+    close: 1009,
+    status: 413,
+    type: bad,
+    word: 'payload_too_large',
+    text: 'the data decompresses to more than {max} bytes',
+  },
+
   // Accept: before the upgrade.
   MILLRACE_HOST_FORBIDDEN: {
     retry: 'never',
