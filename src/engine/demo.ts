@@ -33,6 +33,7 @@ export async function startDemo(options: Options, started: Started): Promise<Ups
     models: ['demo'],
     apiKeys: [],
     resume: 'none' as const,
+    reader: 'auto' as const,
     continues: false,
     weight: 1,
     minConnections: 5,

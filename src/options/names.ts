@@ -22,6 +22,10 @@ export const SOCKET_PROVIDER = 'websocket';
 export const resumptionNames = ['none', 'llama', 'background'] as const;
 export type ResumptionName = (typeof resumptionNames)[number];
 
+/** Who reads what upstreams answer over HTTP. */
+export const readerNames = ['auto', 'undici'] as const;
+export type ReaderName = (typeof readerNames)[number];
+
 /** The simulated upstreams of the demo. */
 export const demoUpstreamNames = ['simulated-a', 'simulated-b'] as const;
 

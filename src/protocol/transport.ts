@@ -1,14 +1,17 @@
 /**
- * One HTTP exchange with an upstream: the contract that undici's dispatch stands behind, an own reader will share, and the
+ * One HTTP exchange with an upstream: the contract that an own reader and undici's dispatch stand behind, and that the
  * simulation fakes.
  */
 import type { MillraceError } from '../errors.ts';
+import type { ReaderName } from '../options/names.ts';
 import type { HeaderReader } from './provider.ts';
 
 export interface UpstreamAddress {
   readonly name: string;
   /** http://host:port or https://host:port */
   readonly origin: string;
+  /** Who reads its answers; absent: auto. */
+  readonly reader?: ReaderName;
 }
 
 export interface ExchangeRequest {

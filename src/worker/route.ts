@@ -320,7 +320,7 @@ function resolve(options: UpstreamOptions, { row, since }: Seat): Upstream {
     index: row,
     since,
     options,
-    address: { name: options.name, origin: url.origin },
+    address: { name: options.name, origin: url.origin, reader: options.reader },
     basePath: url.pathname.replace(/\/+$/, ''),
     apiKeys: [...(options.apiKey === undefined ? [] : [options.apiKey]), ...options.apiKeys],
   };

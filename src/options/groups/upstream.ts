@@ -1,6 +1,6 @@
 /** One place where answers come from. */
 import { z } from 'zod';
-import { providerNames, resumptionNames, SOCKET_PROVIDER } from '../names.ts';
+import { providerNames, readerNames, resumptionNames, SOCKET_PROVIDER } from '../names.ts';
 import { count } from './scalars.ts';
 
 export const upstream = z.strictObject({
@@ -48,6 +48,12 @@ export const upstream = z.strictObject({
     .default(false)
     .describe(
       'Takes over an answer that broke off at another upstream behind its first delta, with what was said so far as the beginning of its own: the server must go on with a last message of the assistant. Only plain text, once; the last frame says so.',
+    ),
+  reader: z
+    .enum(readerNames)
+    .default('auto')
+    .describe(
+      'What reads its HTTP/1.1 answers: auto (the reader of millrace, strict and at half the cost) or undici, for an upstream that auto refuses as MILLRACE_UPSTREAM_RESET and you trust all the same.',
     ),
   weight: count(1, 1, 65_535).describe('Relative share for weighted strategies.'),
   minConnections: count(5, 1, 65_536).describe(

@@ -15,7 +15,10 @@ export interface LineOptions {
   readonly ca?: string | undefined;
 }
 
-/** Begins to connect. 'connect' or 'secureConnect' says when it may be used: see `connectedEvent`. */
+/**
+ * Begins to connect. 'connect' or 'secureConnect' says when it may be used: see `connectedEvent`. With `onread`, what is read goes to
+ * it and no stream object stands in between, over TLS too.
+ */
 export function connectSocket(
   { origin, ca }: Pick<LineOptions, 'origin' | 'ca'>,
   onread?: net.OnReadOpts,
@@ -29,6 +32,7 @@ export function connectSocket(
   return tls.connect({
     ...common,
     ALPNProtocols: ['http/1.1'],
+    ...(onread ? { onread } : {}),
     ...(net.isIP(host) ? {} : { servername: host }),
     ...(ca === undefined ? {} : { ca: [...tls.rootCertificates, ca] }),
   });

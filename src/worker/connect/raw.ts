@@ -1,6 +1,6 @@
 /**
- * HTTP/1.1 in the clear, read by our own reader straight from the socket: no stream objects, no copy, one static buffer for all
- * sockets of the thread. For TLS see http.ts, behind the same contract.
+ * HTTP/1.1, in the clear and over TLS, read by our own reader straight from the socket: no stream objects, no copy, one static
+ * buffer for all sockets of the thread. http.ts stands behind the same contract, with undici.
  *
  *   open ─▶ queued ─▶ connecting ─▶ written ─▶ head ─▶ body ─▶ over
  *             └────────────┴────────────┴────────┴──────┴─▶ cancel(): the socket is closed at once
@@ -13,7 +13,7 @@ import type {
   ExchangeRequest,
   UpstreamAddress,
 } from '../../protocol/transport.ts';
-import { connectSocket } from './line.ts';
+import { connectedEvent, connectSocket, type LineOptions } from './line.ts';
 import { reasonOf } from './reason.ts';
 import {
   type Headers,
@@ -47,20 +47,17 @@ class RawLine implements PooledLine, ResponseEvents {
   #error: Error | undefined;
   #ended = false;
 
-  constructor(origin: string, idleMs: number, exchange: RawExchange) {
-    this.origin = origin;
-    this.#idleMs = idleMs;
+  constructor(options: LineOptions, exchange: RawExchange) {
+    this.origin = options.origin;
+    this.#idleMs = options.idleMs;
     this.exchange = exchange;
-    this.socket = connectSocket(
-      { origin },
-      {
-        buffer: readBuffer,
-        callback: (length) => {
-          this.#bytes(readBuffer.subarray(0, length));
-          return this.exchange?.reading ?? true;
-        },
+    this.socket = connectSocket(options, {
+      buffer: readBuffer,
+      callback: (length) => {
+        this.#bytes(readBuffer.subarray(0, length));
+        return this.exchange?.reading ?? true;
       },
-    );
+    });
     this.socket.on('error', (error) => {
       this.#error = error;
     });
@@ -199,11 +196,11 @@ class RawExchange implements Exchange {
   #connect(): void {
     this.#written = false;
     const { origin } = this.#upstream;
-    const line = new RawLine(origin, this.#sockets.options.idleMs, this);
+    const line = new RawLine(this.#sockets.line(origin), this);
     this.#line = line;
     this.#sockets.own(line.socket);
     this.#sockets.watch(line);
-    line.socket.once('connect', () => {
+    line.socket.once(connectedEvent(origin), () => {
       if (!this.#over) this.#write(line);
     });
   }

@@ -13,11 +13,13 @@
 
 /** All of a head, and all of a trailer. */
 const HEAD_BYTES_MAX = 64 * 1024;
+const FIELDS_MAX = 1000;
 /** A chunk's size line with its extensions. */
 const SIZE_LINE_BYTES_MAX = 4 * 1024;
 
 const CR = 13;
 const LF = 10;
+const SEMICOLON = 59;
 
 /** The peer does not speak HTTP/1.1 as it should. The text never quotes what was sent. */
 export class MalformedResponse extends Error {
@@ -47,7 +49,8 @@ export class ResponseReader {
   #lineBytes = 0;
   #size = 0;
   #digits = 0;
-  #inExtension = false;
+  /** What stands behind a chunk's size, from its first semicolon on. */
+  #extension = '';
   #sawCr = false;
   #persistent = true;
 
@@ -192,7 +195,7 @@ export class ResponseReader {
     this.#size = 0;
     this.#digits = 0;
     this.#lineBytes = 0;
-    this.#inExtension = false;
+    this.#extension = '';
     this.#sawCr = false;
   }
 
@@ -200,7 +203,7 @@ export class ResponseReader {
     for (let at = start; at < bytes.length; at++) {
       const byte = bytes[at];
       if (this.#sawCr) {
-        if (byte !== LF || this.#digits === 0) throw badChunk();
+        if (byte !== LF || this.#digits === 0 || !extension.test(this.#extension)) throw badChunk();
         this.#rest = this.#size;
         this.#sawCr = false;
         this.#state = this.#size === 0 ? 'trailer' : 'chunk';
@@ -209,7 +212,8 @@ export class ResponseReader {
       if (++this.#lineBytes > SIZE_LINE_BYTES_MAX) throw badChunk();
       if (byte === CR) this.#sawCr = true;
       else if (byte === LF) throw badChunk();
-      else if (!this.#inExtension) this.#digit(byte);
+      else if (this.#extension === '') this.#digit(byte);
+      else this.#extension += String.fromCharCode(byte);
     }
     return bytes.length;
   }
@@ -220,9 +224,8 @@ export class ResponseReader {
       // 12 digits: far more than any body, far less than what a number holds exactly.
       if (++this.#digits > 12) throw badChunk();
       this.#size = this.#size * 16 + value;
-    } else if (this.#digits > 0 && (byte === 59 || byte === 32 || byte === 9)) {
-      this.#inExtension = true;
-    } else throw badChunk();
+    } else if (this.#digits > 0 && byte === SEMICOLON) this.#extension = ';';
+    else throw badChunk();
   }
 
   #chunkEnd(bytes: Uint8Array, at: number): number {
@@ -234,7 +237,10 @@ export class ResponseReader {
 
   #trailer(bytes: Uint8Array, at: number): number {
     return this.#collect(bytes, at, (text) => {
-      if (text !== '') parseFields(text.split('\r\n'), 0);
+      // A length that comes too late to be one (RFC 9110 section 6.5.1).
+      if (text !== '' && parseFields(text.split('\r\n'), 0).has('content-length')) {
+        throw new MalformedResponse('two lengths for one body');
+      }
       this.#state = 'done';
     });
   }
@@ -271,9 +277,14 @@ function parseHead(text: string): { status: number; minor: number; headers: Head
   return { status: Number(match[2]), minor: Number(match[1]), headers: parseFields(lines, 1) };
 }
 
+/** RFC 9112 section 7.1.1, without the whitespace that only old senders write. */
+const extension =
+  /^(?:;[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:=(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[\t\x20-\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)*$/;
+
 /** The text ends with an empty line: its last two pieces are empty. */
 function parseFields(lines: readonly string[], from: number): Headers {
   const headers = new Map<string, string>();
+  if (lines.length > FIELDS_MAX) throw new MalformedResponse('a head that does not end');
   for (let at = from; at < lines.length - 2; at++) {
     // A line that is folded or has a space before its colon does not match either (RFC 9112 section 5).
     const match = fieldLine.exec(lines[at]);
@@ -281,9 +292,10 @@ function parseFields(lines: readonly string[], from: number): Headers {
     const name = match[1].toLowerCase();
     const value = match[2].trimEnd();
     const before = headers.get(name);
-    if (before === undefined) headers.set(name, value);
-    else if (name !== 'content-length') headers.set(name, `${before}, ${value}`);
-    else if (before !== value) throw new MalformedResponse('two lengths for one body');
+    if (before !== undefined && name === 'content-length') {
+      throw new MalformedResponse('two lengths for one body');
+    }
+    headers.set(name, before === undefined ? value : `${before}, ${value}`);
   }
   return headers;
 }

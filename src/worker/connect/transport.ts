@@ -1,4 +1,4 @@
-/** The transport of a worker: our own reader in the clear, undici over TLS. */
+/** The transport of a worker: our own reader, or undici for upstreams that ask for it. */
 import type {
   Exchange,
   ExchangeHandler,
@@ -11,25 +11,24 @@ import { RawTransport } from './raw.ts';
 import type { SocketOptions } from './sockets.ts';
 
 export class UpstreamTransport implements Transport {
-  readonly #clear: RawTransport;
-  readonly #secure: HttpTransport;
+  readonly #raw: RawTransport;
+  readonly #undici: HttpTransport;
 
   constructor(options: SocketOptions) {
-    this.#clear = new RawTransport(options);
-    this.#secure = new HttpTransport(options);
+    this.#raw = new RawTransport(options);
+    this.#undici = new HttpTransport(options);
   }
 
   get sockets(): number {
-    return this.#clear.sockets + this.#secure.sockets;
+    return this.#raw.sockets + this.#undici.sockets;
   }
 
   open(upstream: UpstreamAddress, request: ExchangeRequest, handler: ExchangeHandler): Exchange {
-    const { origin } = upstream;
-    const transport = origin.startsWith('https:') ? this.#secure : this.#clear;
+    const transport = upstream.reader === 'undici' ? this.#undici : this.#raw;
     return transport.open(upstream, request, handler);
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#clear.close(), this.#secure.close()]);
+    await Promise.all([this.#raw.close(), this.#undici.close()]);
   }
 }

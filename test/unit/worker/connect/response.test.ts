@@ -56,7 +56,7 @@ test('a body of a given length, with the connection free afterwards', () => {
 
 test('the chunks of one push leave as one range', () => {
   const seen = read([
-    `${CHUNKED}3;name="v"\r\nabc\r\nA\r\n0123456789\r\n1 \r\nz\r\n0\r\nT: 1\r\n\r\n`,
+    `${CHUNKED}3;name="v"\r\nabc\r\nA\r\n0123456789\r\n1\r\nz\r\n0\r\nT: 1\r\n\r\n`,
   ]);
   assert.deepEqual([seen.body, seen.pieces, seen.done], ['abc0123456789z', 1, true]);
 });
@@ -112,6 +112,7 @@ test('what two readers could understand differently is an error', () => {
     `${OK}A: folded\r\n line\r\n\r\n`,
     `${OK}A: nul\0\r\n\r\n`,
     `${OK}Content-Length: 1\r\nContent-Length: 2\r\n\r\nx`,
+    `${OK}Content-Length: 1\r\nContent-Length: 1\r\n\r\nx`,
     `${OK}Content-Length: +1\r\n\r\nx`,
     `${OK}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n`,
     `${OK}Transfer-Encoding: gzip, chunked\r\n\r\n`,
@@ -124,6 +125,10 @@ test('what two readers could understand differently is an error', () => {
     `${CHUNKED}-1\r\n`,
     `${CHUNKED}fffffffffffff\r\n`,
     `${CHUNKED}0\r\nbad trailer\r\n\r\n`,
+    `${CHUNKED}0\r\nContent-Length: 3\r\n\r\n`,
+    `${CHUNKED}1 \r\nx\r\n`,
+    `${CHUNKED}1;\r\nx\r\n`,
+    `${CHUNKED}1;a="\r\nx\r\n`,
   ];
   for (const text of bad) {
     assert.throws(() => read([text]), MalformedResponse, JSON.stringify(text));
@@ -148,6 +153,9 @@ test('heads and size lines are bounded', () => {
   const head = (bytes: number) => `${OK}A: ${'x'.repeat(bytes - OK.length - 7)}\r\n\r\n`;
   assert.equal(read([head(64 * 1024)]).status, 200);
   assert.throws(() => read([head(64 * 1024 + 1)]), MalformedResponse);
+  const fields = (count: number) => `${OK}${'a: b\r\n'.repeat(count)}\r\n`;
+  assert.equal(read([fields(997)]).status, 200);
+  assert.throws(() => read([fields(998)]), MalformedResponse);
   const line = (bytes: number) => `${CHUNKED}1;${'x'.repeat(bytes - 3)}\r\n`;
   assert.equal(read([line(4096)]).done, undefined);
   assert.throws(() => read([line(4097)]), MalformedResponse);
