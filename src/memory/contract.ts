@@ -250,6 +250,11 @@ export interface LimitTable {
   makeRoom(key: LimitKey, isIdle: IsIdle): number;
   /** Frees idle slots among `count` from slot `from` on. Returns how many. */
   sweep(from: number, count: number, isIdle: IsIdle): number;
+  /**
+   * The thread that opened the table as `owner` (1 to 255) has ended: what it had begun to claim is free again. Only for a thread that can write no more. Returns how many
+   * slots.
+   */
+  disown(owner: number): number;
   /** All keys there are now. `refusals`: since it got its slot. */
   each(visit: (key: LimitKey, refusals: number) => void): void;
 }

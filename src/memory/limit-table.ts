@@ -6,16 +6,20 @@
  *     ├ slots of 32 B ──────────────────────────────────────────────┤
  *     │ tag │ high │ low │ word 0 │ word 1 │ refusals │ ·  │ ·      │     a key lies in one of PROBES slots from where its hash says
  *     └─────────────────────────────────────────────────────────────┘
- *     tag:  hash, 10 bits │ generation, 12 │ rule, 4 │ mark, 4 │ state, 2
+ *     tag:  hash, 10 bits │ generation, 8 │ rule, 4 │ mark, 8 │ state, 2         mark: of a claim who made it, else how often it was swept
  *
  * Who writes: every thread, all words by atomic operations; `high` and `low` by whoever claims the slot, before it opens it. Who reads: every thread.
  * Which word orders it: `tag`.
  *
  *     free ──▶ claimed ──▶ open ◀──▶ sweeping ──▶ free        (every arrow is a compare-and-swap; claiming starts a new generation)
- *                 └───▶ free (another has the same key)
+ *                 └───▶ free (another has the same key, or its thread is gone)
  *
  * One key, one slot: whoever claims looks at all PROBES slots *after* its claim can be seen. Of two that claim for one key at once each sees the other, or one
  * of them is open already: the one in the higher slot withdraws, the one in the lower waits for that; a bounded time, for the other may have died.
+ *
+ * A claim belongs to its thread until that opens it or withdraws, however long it takes: nobody can tell a thread that was stopped in the middle from a dead one, and it still
+ * writes. So a sweep leaves claims alone; the claims of a thread that has ended are freed by whoever knows that it has (`disown`). Where nobody does, a thread killed in that
+ * moment costs one slot.
  *
  * Nothing is lost to a sweep: a taker changes its words and *then* looks at the tag; the sweeper marks the tag and *then* looks at the words. So one of them sees the other. A taker that
  * finds the mark puts the slot back to open, and its change counts; if it comes too late for that, its change went to a slot that is free, and it takes again elsewhere. A change that goes
@@ -38,11 +42,13 @@ const NO_ROOM = -2;
 const State = { free: 0, claimed: 1, open: 2, sweeping: 3 } as const;
 const STATE = 0b11;
 const MARK_ONE = 1 << 2;
-const MARK = 0b1111 << 2;
-const RULE_SHIFT = 6;
+const MARK_SHIFT = 2;
+const MARK_MAX = 0xff;
+const MARK = MARK_MAX << MARK_SHIFT;
+const RULE_SHIFT = 10;
 const RULE = 0b1111 << RULE_SHIFT;
-const GENERATION_ONE = 1 << 10;
-const GENERATION = 0xfff << 10;
+const GENERATION_ONE = 1 << 14;
+const GENERATION = 0xff << 14;
 const HASH_SHIFT = 22;
 const HASH = 0x3ff << HASH_SHIFT;
 
@@ -52,13 +58,14 @@ export function allocateLimitTable(slots: number, rows: number, seed: number): S
   return shared;
 }
 
-/** `smaller`: for searches of interleavings, where each look is a step. */
+/** `owner`: see LimitTable.disown. `smaller`: for searches of interleavings, where each look is a step. */
 export function openLimitTable(
   shared: SharedBytes,
+  owner = 0,
   atomics: AtomicsPort = realAtomics,
   smaller = bounds,
 ): LimitTable {
-  return new Table(new Int32Array(shared), atomics, smaller);
+  return new Table(new Int32Array(shared), owner, atomics, smaller);
 }
 
 /** Words of a table that one thread has alone, for `openPrivateLimitTable`. */
@@ -69,7 +76,7 @@ export function privateLimitWords(slots: number, rows: number, seed: number): In
 }
 
 export function openPrivateLimitTable(words: Int32Array): LimitTable {
-  return new Table(words, plainAtomics, bounds);
+  return new Table(words, 0, plainAtomics, bounds);
 }
 
 /** The same table for several threads from here on; handles of its keys stay true. */
@@ -100,14 +107,22 @@ class Table implements LimitTable {
   readonly #probes: number;
   readonly #rows: number;
   readonly #from: number;
+  readonly #mine: number;
 
-  constructor(words: Int32Array, atomics: AtomicsPort, { probes, looksMax }: typeof bounds) {
+  constructor(
+    words: Int32Array,
+    owner: number,
+    atomics: AtomicsPort,
+    { probes, looksMax }: typeof bounds,
+  ) {
+    must(owner >= 0 && owner <= MARK_MAX, 'an owner is a number up to 255');
     must(words[LimitHead.magic] === MAGIC, 'no limit table');
     this.slots = words[LimitHead.slots];
     this.seed = words[LimitHead.seed];
     this.#rows = words[LimitHead.rows];
     must(words.length === wordsFor(this.slots, this.#rows), 'no limit table');
     this.#from = LimitHead.words + this.#rows * LIMIT_ROW_WORDS;
+    this.#mine = owner << MARK_SHIFT;
     this.#words = words;
     this.#atomics = atomics;
     this.#looksMax = looksMax;
@@ -158,6 +173,18 @@ class Table implements LimitTable {
     let freed = 0;
     for (let index = from; index < from + count; index++) {
       if (this.#sweep(this.#slot(index), isIdle)) freed++;
+    }
+    return freed;
+  }
+
+  disown(owner: number): number {
+    must(owner > 0 && owner <= MARK_MAX, 'an owner who can be named');
+    let freed = 0;
+    for (let index = 0; index < this.slots; index++) {
+      const slot = this.#slot(index);
+      const tag = this.load(slot);
+      const isTheirs = (tag & (MARK | STATE)) === ((owner << MARK_SHIFT) | State.claimed);
+      if (isTheirs && this.#turn(slot, tag, State.free)) freed++;
     }
     return freed;
   }
@@ -227,7 +254,7 @@ class Table implements LimitTable {
     const before = atomics.load(words, slot);
     const generation = (before + GENERATION_ONE) & GENERATION;
     const own = generation | (key.rule << RULE_SHIFT) | ((key.high >>> 22) << HASH_SHIFT);
-    const claimed = own | State.claimed;
+    const claimed = own | this.#mine | State.claimed;
     if ((before & STATE) !== State.free || !this.compareAndSet(slot, before, claimed)) return false;
     words[slot + LimitSlotWord.high] = key.high;
     words[slot + LimitSlotWord.low] = key.low;
@@ -236,23 +263,19 @@ class Table implements LimitTable {
     atomics.store(words, slot + LimitSlotWord.word0, 0);
     atomics.store(words, slot + LimitSlotWord.word1, 0);
     if (this.#isElsewhere(key, slot, claimed)) {
-      this.#turn(slot, State.free);
+      this.#turn(slot, claimed, State.free);
       return false;
     }
-    this.#turn(slot, State.open);
+    if (!this.#turn(slot, claimed, State.open)) return false;
     atomics.add(words, LimitHead.used, 1);
     key.at = slot + LimitSlotWord.word0;
     key.tag = own | State.open;
     return true;
   }
 
-  /** Out of `claimed`. Only a sweeper's marks can come in between. */
-  #turn(slot: number, state: number): void {
-    for (;;) {
-      const tag = this.#atomics.load(this.#words, slot);
-      if ((tag & STATE) !== State.claimed) return;
-      if (this.compareAndSet(slot, tag, (tag & ~STATE & ~MARK) | state)) return;
-    }
+  /** Out of `claimed`, without its owner. False: that claim is no more. */
+  #turn(slot: number, claimed: number, state: number): boolean {
+    return this.compareAndSet(slot, claimed, (claimed & ~STATE & ~MARK) | state);
   }
 
   /** Does somebody else have the key, or get it? Looked for when our own claim can be seen. */
@@ -278,8 +301,7 @@ class Table implements LimitTable {
   #sweep(slot: number, isIdle: IsIdle): boolean {
     const tag = this.load(slot);
     const state = tag & STATE;
-    if (state === State.free) return false;
-    if (state === State.claimed) return this.#bury(slot, tag);
+    if (state === State.free || state === State.claimed) return false;
     const rule = (tag & RULE) >>> RULE_SHIFT;
     if (!isIdle(rule, slot + LimitSlotWord.word0)) return false;
     // The mark: of two sweepers the slower one does not take a later sweep for its own.
@@ -289,12 +311,5 @@ class Table implements LimitTable {
     if (!this.compareAndSet(slot, marked, (marked & ~STATE) | next)) return false;
     if (next === State.free) this.#atomics.sub(this.#words, LimitHead.used, 1);
     return next === State.free;
-  }
-
-  /** A claim takes a fraction of a millisecond; one that is still there after sixteen sweeps is a dead thread's. */
-  #bury(slot: number, tag: number): boolean {
-    const dead = (tag & MARK) === MARK;
-    const next = dead ? tag & ~STATE & ~MARK : tag + MARK_ONE;
-    return this.compareAndSet(slot, tag, next) && dead;
   }
 }

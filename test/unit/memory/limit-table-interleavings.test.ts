@@ -1,4 +1,7 @@
-/** The limit table under every interleaving: two that bring one key, and a sweep in the middle of a take. And faults that must be found. */
+/**
+ * The limit table under every interleaving: two that bring one key, a sweep in the middle of a take or of a claim, a thread that dies in the middle of one. And faults that
+ * must be found.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LimitKey } from '../../../src/memory/contract.ts';
@@ -15,6 +18,9 @@ const small = { probes: 2, looksMax: 1 };
 /** `high` differs in bits that the tag does not hold. */
 const ours = (): LimitKey => ({ rule: 1, high: 5, low: 14, at: -1, tag: 0 });
 const alike = (): LimitKey => ({ rule: 1, high: 6, low: 14, at: -1, tag: 0 });
+/** And one whose tag differs too. */
+const OTHER = 1 << 22;
+const other = (): LimitKey => ({ rule: 1, high: OTHER, low: 14, at: -1, tag: 0 });
 
 /** A limit of one request: 0 = free, 1 = taken. What KeyedLimit does with a table. */
 function takeOne(table: Table, key: LimitKey): boolean {
@@ -42,13 +48,13 @@ function newcomers(first: () => LimitKey, second: () => LimitKey) {
     const side =
       (at: number, key: () => LimitKey): Program['sides'][number] =>
       (world) => {
-        got[at] = takeOne(openLimitTable(shared, world.atomics, small), key()) ? 1 : 0;
+        got[at] = takeOne(openLimitTable(shared, 1, world.atomics, small), key()) ? 1 : 0;
       };
     return {
       memory: [new Int32Array(shared)],
       sides: [side(0, first), side(1, second)],
       atEnd: () => {
-        const table = openLimitTable(shared, trackedAtomics, small);
+        const table = openLimitTable(shared, 0, trackedAtomics, small);
         const same = first().high === second().high;
         assert.ok(places(table, 5) <= 1, 'one key in two slots');
         assert.ok(got[0] + got[1] <= (same ? 1 : 2), 'permits given');
@@ -62,7 +68,7 @@ function newcomers(first: () => LimitKey, second: () => LimitKey) {
 function swept(takers: number, sweepers: number) {
   return ({ allocateLimitTable, openLimitTable }: typeof limitTable): Program => {
     const shared = allocateLimitTable(SLOTS, 0, 1);
-    const before = openLimitTable(shared, trackedAtomics, small);
+    const before = openLimitTable(shared, 0, trackedAtomics, small);
     const known = ours();
     assert.ok(before.find(known));
     const slot = (known.at - 3 - 16) / 8;
@@ -70,11 +76,11 @@ function swept(takers: number, sweepers: number) {
     const taker =
       (at: number): Program['sides'][number] =>
       (world) => {
-        const table = openLimitTable(shared, world.atomics, small);
+        const table = openLimitTable(shared, 1, world.atomics, small);
         got[at] = takeOne(table, { ...known }) ? 1 : 0;
       };
     const sweeper: Program['sides'][number] = (world) => {
-      const table = openLimitTable(shared, world.atomics, small);
+      const table = openLimitTable(shared, 1, world.atomics, small);
       table.sweep(slot, 1, (_, at) => table.load(at) === 0);
     };
     return {
@@ -84,7 +90,7 @@ function swept(takers: number, sweepers: number) {
         ...Array.from({ length: sweepers }, () => sweeper),
       ],
       atEnd: () => {
-        const table = openLimitTable(shared, trackedAtomics, small);
+        const table = openLimitTable(shared, 0, trackedAtomics, small);
         const sum = got.reduce((all, one) => all + one, 0);
         assert.ok(sum <= 1, 'permits given');
         assert.ok(places(table, 5) <= 1, 'one key in two slots');
@@ -97,6 +103,65 @@ function swept(takers: number, sweepers: number) {
   };
 }
 
+/** One brings a new key, one sweeps all the while, one brings another key for the same slot. */
+function sweptClaims({ allocateLimitTable, openLimitTable }: typeof limitTable): Program {
+  const shared = allocateLimitTable(SLOTS, 0, 1);
+  const bring =
+    (key: () => LimitKey): Program['sides'][number] =>
+    (world) => {
+      openLimitTable(shared, 1, world.atomics, { probes: 1, looksMax: 1 }).find(key());
+    };
+  return {
+    memory: [new Int32Array(shared)],
+    sides: [
+      bring(ours),
+      bring(other),
+      (world) => {
+        openLimitTable(shared, 1, world.atomics, small).sweep(14, 1, () => false);
+      },
+    ],
+    atEnd: () => {
+      const table = openLimitTable(shared, 0, trackedAtomics, small);
+      const there = places(table, 5) + places(table, OTHER);
+      assert.equal(there, 1, 'keys in a place for one');
+      assert.equal(table.used(), there, 'slots counted');
+    },
+  };
+}
+
+/** The thread that brings a new key may die anywhere; later somebody knows that it has, frees what it had begun, and brings the key. */
+function deadClaims({ allocateLimitTable, openLimitTable }: typeof limitTable): Program {
+  const shared = allocateLimitTable(SLOTS, 0, 1);
+  const bells = new Int32Array(new SharedArrayBuffer(8));
+  let [found, hasPlace] = [false, false];
+  return {
+    memory: [new Int32Array(shared), bells],
+    mortal: { side: 0, words: bells, at: 0 },
+    sides: [
+      (world) => {
+        openLimitTable(shared, 1, world.atomics, small).find(ours());
+        world.post(bells, 0);
+      },
+      (world) => {
+        hasPlace = openLimitTable(shared, 2, world.atomics, small).find(other());
+      },
+      (world) => {
+        world.wait(bells, 0);
+        const table = openLimitTable(shared, 3, world.atomics, small);
+        table.disown(1);
+        found = table.find(ours());
+      },
+    ],
+    atEnd: () => {
+      const table = openLimitTable(shared, 0, trackedAtomics, small);
+      assert.ok(found, 'no place for the key of the dead');
+      assert.equal(places(table, 5), 1, 'its key');
+      // Whoever loses two races for two slots has none.
+      assert.equal(places(table, OTHER), hasPlace ? 1 : 0, 'the key of the living');
+    },
+  };
+}
+
 const tables: Subject<typeof limitTable> = {
   path: 'src/memory/limit-table.js',
   programs: {
@@ -104,9 +169,36 @@ const tables: Subject<typeof limitTable> = {
     'two new keys that look alike': newcomers(ours, alike),
     'a take and a sweep': swept(1, 1),
     'a take and two sweeps': swept(1, 2),
+    'two claims of one slot and a sweep': sweptClaims,
+    'a claimer that dies': deadClaims,
     ...(process.env['SLOW'] ? { 'two takes and a sweep': swept(2, 1) } : {}),
   },
   faults: [
+    {
+      name: 'frees a claim that has taken its time',
+      program: 'two claims of one slot and a sweep',
+      from: `if (state === State.free || state === State.claimed)
+            return false;`,
+      to: `if (state === State.free)
+            return false;
+        if (state === State.claimed)
+            return this.compareAndSet(slot, tag, tag & ~STATE & ~MARK);`,
+      why: /keys in a place|slots counted|race/,
+    },
+    {
+      name: 'frees the claims of the living too',
+      program: 'a claimer that dies',
+      from: 'const isTheirs = (tag & (MARK | STATE)) === ((owner << MARK_SHIFT) | State.claimed);',
+      to: 'const isTheirs = (tag & STATE) === State.claimed;',
+      why: /key of the living|its key|race/,
+    },
+    {
+      name: 'leaves the claims of the dead',
+      program: 'a claimer that dies',
+      from: 'if (isTheirs && this.#turn(slot, tag, State.free))',
+      to: 'if (false)',
+      why: /no place/,
+    },
     {
       name: 'opens without looking for its double',
       program: 'one new key, brought by two',

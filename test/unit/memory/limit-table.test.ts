@@ -1,6 +1,7 @@
 /** Goal: the limit table holds what it is given, and no more than it has room for. Method: one thread, on shared and on plain words. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { AtomicsPort } from '../../../src/memory/atomics.ts';
 import type { LimitKey, LimitTable } from '../../../src/memory/contract.ts';
 import {
   allocateLimitTable,
@@ -122,3 +123,53 @@ test('a table that is published keeps its keys, and what its handles know', () =
   assert.equal(open.load(key.at), 5);
   assert.equal(open.used(), 1);
 });
+
+test('a thread stopped anywhere while it brings a key keeps its slot, whatever the others sweep and bring meanwhile', () => {
+  for (let stop = 1, reached = true; reached; stop++) {
+    const shared = allocateLimitTable(16, 0, 7);
+    const others = openLimitTable(shared);
+    const [mine, theirs] = [keyOf(3, 1 << 22), keyOf(3, 2 << 22)];
+    let operations = 0;
+    const meanwhile = () => {
+      if (++operations !== stop) return;
+      for (let sweep = 0; sweep < 300; sweep++) others.sweep(0, 16, () => false);
+      assert.ok(others.find(theirs), 'the other key has a place');
+      assert.ok(others.compareAndSet(theirs.at, 0, 2));
+    };
+    const slow = openLimitTable(shared, 1, stopping(meanwhile));
+    assert.ok(slow.find(mine), 'and so has this one');
+    assert.ok(slow.compareAndSet(mine.at, 0, 1));
+    reached = operations >= stop;
+    if (!reached) break;
+    assert.ok(others.holds(mine) && others.holds(theirs), `stopped at operation ${stop}`);
+    assert.deepEqual([others.load(mine.at), others.load(theirs.at)], [1, 2]);
+    assert.equal(others.used(), 2, `slots counted, stopped at operation ${stop}`);
+    const seen: number[] = [];
+    others.each(({ high }) => seen.push(high >>> 22));
+    assert.deepEqual(
+      seen.toSorted((a, b) => a - b),
+      [1, 2],
+      `keys there, stopped at operation ${stop}`,
+    );
+  }
+});
+
+/** The language's atomics, with something else before each of them. */
+function stopping(before: () => void): AtomicsPort {
+  const first =
+    <A extends unknown[]>(operation: (...all: A) => number) =>
+    (...all: A) => {
+      before();
+      return operation(...all);
+    };
+  return {
+    load: first((words: Int32Array, at) => Atomics.load(words, at)),
+    store: first((words: Int32Array, at, n) => Atomics.store(words, at, n)),
+    add: first((words: Int32Array, at, n) => Atomics.add(words, at, n)),
+    sub: first((words: Int32Array, at, n) => Atomics.sub(words, at, n)),
+    exchange: first((words: Int32Array, at, n) => Atomics.exchange(words, at, n)),
+    compareExchange: first((words: Int32Array, at, old, n) =>
+      Atomics.compareExchange(words, at, old, n),
+    ),
+  };
+}
