@@ -8,6 +8,7 @@ import { readTicket } from '../memory/large-record.ts';
 import { Flag, Kind } from '../memory/layout.ts';
 import { must } from '../must.ts';
 import { close as closeCode } from '../protocol/close.ts';
+import { decodeEpitaph } from '../threads/epitaph-record.ts';
 import type { Counts } from './counts.ts';
 import { tellSent, tellTaken } from './points.ts';
 import type { Requests } from './requests.ts';
@@ -193,7 +194,13 @@ export class Deliver {
   #epitaph(header: RecordHeader, payload: Uint8Array): void {
     const session = this.#sessions.find(header.slot, header.generation);
     const request = session && this.#requests.of(session, header.stream);
-    if (request) request.epitaph = { bytes: payload.slice(), at: header.aux0 | 0 };
+    let bytes = payload;
+    if (header.flags & Flag.ticket) {
+      const ticket = readTicket(payload);
+      this.#tickets.push(ticket);
+      bytes = this.#slab.view(ticket);
+    }
+    if (request) request.epitaph = decodeEpitaph(bytes);
   }
 
   #closeLater(header: RecordHeader, payload: Uint8Array): void {

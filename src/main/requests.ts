@@ -4,17 +4,13 @@
  */
 import type { Ledger } from '../memory/contract.ts';
 import type { Options } from '../options/schema.ts';
+import type { Epitaph } from '../threads/epitaph-record.ts';
 import type { Session } from './session.ts';
 
 /** What a message costs besides its bytes. */
 const MESSAGE_BYTES = 64;
 
 /** What main sends in a worker's name if it dies: a frame with a gap for the next sequence number (`at` < 0: none). */
-export interface Epitaph {
-  readonly bytes: Uint8Array;
-  readonly at: number;
-}
-
 export class Request {
   /** Counts the client messages of this process from 1. */
   readonly number: number;

@@ -9,6 +9,7 @@ import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import { clipReason, close as closeCode } from '../protocol/close.ts';
 import type { Dialect } from '../protocol/dialect.ts';
 import { parseTraceparent } from '../protocol/trace-context.ts';
+import type { Epitaph } from '../threads/epitaph-record.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { Accept, AcceptVerdict, Soon } from './accept.ts';
 import { refusal, waitOf } from './accept.ts';
@@ -239,17 +240,18 @@ export class Server implements BackendHandlers {
     else this.closeSession(session, closeCode.normal, '');
   }
 
-  /** A request whose worker is lost and that cannot run again: its epitaph, or the dialect's complaint when it had no frame yet. */
+  /** A request whose worker is lost and that cannot run again: its epitaph, or a complaint when its client has no frame of it. */
   bury(request: Request): void {
     const { session, epitaph, delivered } = request;
     const { requests, counts, dialects } = this.#parts;
     const error = new MillraceError('MILLRACE_WORKER_LOST', {});
     counts.error(error.code);
     if (session.open) {
+      const begun = delivered > 0 || !session.once;
       // An answer that is the only one of its connection begins with a status: the epitaph stands for one that has begun.
       const frame =
-        epitaph && (delivered > 0 || !session.once)
-          ? splice(epitaph.bytes, epitaph.at, delivered)
+        epitaph && begun
+          ? lastWords(epitaph, delivered)
           : dialects[session.admission.dialect].complain(error);
       session.connection.send(frame, false);
     }
@@ -377,8 +379,9 @@ export function admitEvents(
   };
 }
 
-/** Puts the next sequence number (decimal) into the gap. */
-function splice(bytes: Uint8Array, at: number, sequence: number): Uint8Array {
+/** The frame for a client that has `sequence` frames: the next number (decimal) stands in the gap. */
+function lastWords({ bytes, at, unopened }: Epitaph, sequence: number): Uint8Array {
+  if (sequence === 0 && unopened) return unopened;
   if (at < 0) return bytes;
   return Buffer.concat([bytes.subarray(0, at), Buffer.from(String(sequence)), bytes.subarray(at)]);
 }

@@ -54,7 +54,7 @@ export const Kind = {
   settled: 17,
   /** Ends the session. aux0: close code. Payload: reason, UTF-8, at most 123 bytes. */
   close: 18,
-  /** What main sends in this worker's name if it dies. aux0: where in the payload the next sequence number is spliced in. */
+  /** What main sends in this worker's name if it dies. Payload: `Epitaph` (see epitaph-record.ts). */
   epitaph: 19,
 } as const;
 

@@ -140,7 +140,12 @@ export interface Encoder extends EventSink {
   readonly committed: boolean;
   /**
    * The failure frame main would send if this worker died now, as bytes with a gap at `at` where the next sequence number (decimal)
-   * is spliced in; `at` < 0: no number. Asked for once, after the openers.
+   * is spliced in; `at` < 0: no number. `unopened` is the frame to send instead when not even an opener reached the client, in a
+   * dialect whose clients expect one first. Asked for once, after the openers.
    */
-  epitaph(error: MillraceError): { readonly bytes: Uint8Array; readonly at: number };
+  epitaph(error: MillraceError): {
+    readonly bytes: Uint8Array;
+    readonly at: number;
+    readonly unopened?: Uint8Array;
+  };
 }

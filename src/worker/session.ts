@@ -234,8 +234,7 @@ export class Session {
       }
       if (opening.kind === 'handle') return this.#handle(entry, opening.request, done);
       const { encoder, request } = opening;
-      const epitaph = encoder.epitaph(new MillraceError('MILLRACE_WORKER_LOST', {}));
-      tap.epitaph(epitaph.bytes, epitaph.at);
+      tap.epitaph(encoder.epitaph(new MillraceError('MILLRACE_WORKER_LOST', {})));
       if (openerHoldMs === 0) tap.release();
       const { dialect, principal, keyName } = facts;
       const about = { turn, dialect, principal, keyName, trace: turn.trace ?? facts.trace };

@@ -5,6 +5,7 @@
 import type { Ledger } from '../memory/contract.ts';
 import { Flag, Kind } from '../memory/layout.ts';
 import type { FrameSink } from '../protocol/dialect.ts';
+import { type Epitaph, encodeEpitaph } from '../threads/epitaph-record.ts';
 import type { Address, Outbox, Written } from './outbox.ts';
 import { tellFrame } from './points.ts';
 
@@ -121,11 +122,12 @@ export class Tap implements FrameSink, Outlet {
   }
 
   /** What main sends if this worker dies. Passes the openers that are held: it is no frame, and needs no credit. */
-  epitaph(bytes: Uint8Array, at: number): void {
-    if (!this.#holding) return this.#put(Kind.epitaph, 0, 0, at, bytes);
+  epitaph(epitaph: Epitaph): void {
+    const bytes = encodeEpitaph(epitaph);
+    if (!this.#holding) return this.#put(Kind.epitaph, 0, 0, 0, bytes);
     if (this.#gone) return;
-    const written = this.#outbox.write(this.address, Kind.epitaph, 0, 0, at, bytes);
-    if (!this.#settled(written)) this.#queue.unshift(this.#kept(Kind.epitaph, 0, 0, at, bytes));
+    const written = this.#outbox.write(this.address, Kind.epitaph, 0, 0, 0, bytes);
+    if (!this.#settled(written)) this.#queue.unshift(this.#kept(Kind.epitaph, 0, 0, 0, bytes));
   }
 
   /** The message needs no frame. */

@@ -12,6 +12,10 @@ import { disturbances } from '../support/swarm-world.ts';
 import { keptSeeds } from './seeds.ts';
 
 const COUNT = process.env['SLOW'] ? 20_000 : 1_000;
+/** Every run plays the same lives, so that a change is judged by what it changed; SLOW=1 and SEED=n play others. */
+const FIRST = 1_000_000;
+const firstSeed = (what: string) =>
+  process.env['SLOW'] || process.env['SEED'] ? seeded(what).seed : FIRST;
 const PROCESSES = 2;
 
 function assertAll(played: readonly Played[]): void {
@@ -32,7 +36,7 @@ test('the seeds that failed once', async () => {
 });
 
 test('a storm of everything that can go wrong, then peace: one end for each request, a prefix of one upstream’s words, nothing left over', async (t) => {
-  const { seed } = seeded('swarm');
+  const seed = firstSeed('swarm');
   const seeds = Array.from({ length: COUNT }, (_, at) => (seed + at) % 2 ** 31);
   const played = await playAll(seeds, PROCESSES);
   assertAll(played);
@@ -68,7 +72,7 @@ const facts = [
 ];
 
 test('the same seed plays the same life', async () => {
-  const { seed } = seeded('swarm twice');
+  const seed = firstSeed('swarm twice');
   const seeds = Array.from({ length: COUNT / 100 }, (_, at) => (seed + at) % 2 ** 31);
   const [first, second] = await Promise.all([playAll(seeds, 1), playAll(seeds, 1)]);
   assert.deepEqual(second, first);

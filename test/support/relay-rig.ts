@@ -17,6 +17,7 @@ import { schema, type UserOptions } from '../../src/options/schema.ts';
 import { Coalescer } from '../../src/protocol/coalesce.ts';
 import { dialects } from '../../src/protocol/dialects/dialects.ts';
 import { providers } from '../../src/protocol/providers/providers.ts';
+import { decodeEpitaph } from '../../src/threads/epitaph-record.ts';
 import type { Fact } from '../../src/threads/facts.ts';
 import { MESSAGE_PROLOGUE_BYTES } from '../../src/threads/messages.ts';
 import { slabOwner, WORKER_ROW } from '../../src/threads/roster.ts';
@@ -347,7 +348,8 @@ export class Rig {
     else if (header.kind === Kind.close)
       this.closes.push({ slot, code: header.aux0, reason: text });
     else if (header.kind === Kind.epitaph) {
-      this.epitaphs.push({ stream, text, at: header.aux0, after: this.of(stream).length });
+      const { at, bytes: words } = decodeEpitaph(bytes);
+      this.epitaphs.push({ stream, text: words.toString(), at, after: this.of(stream).length });
     } else assert.fail(`a record of kind ${header.kind}`);
   }
 

@@ -13,6 +13,7 @@ import { allocateSessionCells, openSessionCells } from '../../../src/memory/sess
 import { allocateSlab, openSlab } from '../../../src/memory/slab.ts';
 import { dimensionsOf, schedule } from '../../../src/observe/metrics.ts';
 import { resolveOptions } from '../../../src/options/resolve.ts';
+import { decodeEpitaph, encodeEpitaph } from '../../../src/threads/epitaph-record.ts';
 import { FakeConnection } from '../../support/fake-connection.ts';
 
 const CREDIT = 1_000;
@@ -169,11 +170,38 @@ test('an epitaph is kept, not sent', () => {
   const { join, requests, write, batch } = setUp();
   const { session, connection } = join();
   const request = requests.add(session, new Uint8Array(16), Buffer.from('x'), false, 0, 0);
-  write({ kind: Kind.epitaph, stream: request?.number ?? 0, aux0: 3 }, 'abcdef');
+  const payload = encodeEpitaph({
+    bytes: Buffer.from('abcdef'),
+    at: 3,
+    unopened: Buffer.from('x'),
+  });
+  write({ kind: Kind.epitaph, stream: request?.number ?? 0 }, payload);
   batch();
   assert.deepEqual(connection.sent, []);
   assert.equal(Buffer.from(request?.epitaph?.bytes ?? []).toString(), 'abcdef');
+  assert.equal(Buffer.from(request?.epitaph?.unopened ?? []).toString(), 'x');
   assert.equal(request?.epitaph?.at, 3);
+});
+
+test('an epitaph too large for the ring comes through the slab, whose blocks are given back', () => {
+  const { join, requests, write, batch, slab } = setUp();
+  const { session, connection } = join();
+  const request = requests.add(session, new Uint8Array(16), Buffer.from('x'), false, 0, 0);
+  const said = encodeEpitaph({ bytes: Buffer.alloc(50_000, 'e'), at: 7 });
+  const ticket = slab.claim(said.byteLength, 77);
+  assert.ok(ticket);
+  slab.view(ticket).set(said);
+  const payload = Buffer.alloc(8);
+  payload.writeUInt32LE(ticket.block, 0);
+  payload.writeUInt32LE(ticket.length, 4);
+  write(
+    { kind: Kind.epitaph, stream: request?.number ?? 0, flags: Flag.ticket, aux0: said.byteLength },
+    payload,
+  );
+  batch();
+  assert.equal(slab.taken(), 0);
+  assert.deepEqual(connection.sent, []);
+  assert.deepEqual(request?.epitaph, decodeEpitaph(said));
 });
 
 test('a close record closes after the frames before it', () => {

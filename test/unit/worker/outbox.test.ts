@@ -76,7 +76,7 @@ describe('the outbox', () => {
     quick.settle();
     const slow = r.tap(2);
     r.say(slow, 'frame');
-    slow.epitaph(Buffer.from('epitaph'), -1);
+    slow.epitaph({ bytes: Buffer.from('epitaph'), at: -1 });
     assert.deepEqual(
       r.records.map(({ kind }) => kind),
       [Kind.settled],

@@ -31,7 +31,7 @@ const form: PostForm<Posted> = {
     messages: [...instructed(create.instructions), ...create.input],
   }),
   encoder({ create, stream }, { id, createdAt }, bounds, out) {
-    const facts: ResponseFacts = { id, createdAt, stream: '', echo: create.echo };
+    const facts: ResponseFacts = { id, createdAt, lane: '', stream: '', echo: create.echo };
     return stream
       ? new StreamedResponse(facts, bounds, out)
       : new WholeResponse(facts, bounds, out);

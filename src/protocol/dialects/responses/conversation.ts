@@ -75,6 +75,7 @@ export class ResponsesConversation implements Conversation {
     const facts: ResponseFacts = {
       id: turn.responseId,
       createdAt,
+      lane: turn.lane,
       stream: turn.lane === '' ? '' : `"stream_id":"${turn.lane}",`,
       echo: request.echo,
     };

@@ -10,12 +10,14 @@
  * A message or a reasoning item ends when something else begins. Calls stay open until the end, because providers may
  * interleave their arguments. A cancelled or failed response skips the `done`s: its terminal event holds what there was.
  */
+
 import { MillraceError } from '../../../errors.ts';
 import { must } from '../../../must.ts';
 import { type DialectBounds, type Encoder, FrameFlag, type FrameSink } from '../../dialect.ts';
 import { Delta, type DeltaKind, type FinishReason, type Usage } from '../../events.ts';
 import type { Message } from '../../request.ts';
 import { FrameWriter } from '../frame-writer.ts';
+import { errorFrame } from './error-frame.ts';
 import { assistantMessage, type ContentPart, OutputItem, type PartType } from './output-item.ts';
 import { type Answer, type Ending, type ResponseFacts, ResponseObject } from './response-object.ts';
 
@@ -147,10 +149,10 @@ export class ResponsesEncoder implements Encoder {
     this.#end.remember(assistantMessage(this.#items));
   }
 
-  epitaph(error: MillraceError): { bytes: Uint8Array; at: number } {
+  epitaph(error: MillraceError): { bytes: Uint8Array; at: number; unopened: Uint8Array } {
     const ending: Ending = { status: 'failed', error };
     const at = this.#object.writeEnding(writer.reset(), ending, '', nothing);
-    return { bytes: writer.copy(), at };
+    return { bytes: writer.copy(), at, unopened: errorFrame(error, this.#facts.lane) };
   }
 
   /** The part a delta belongs to, opened if need be. */

@@ -34,6 +34,8 @@ export interface ResponseFacts {
   readonly createdAt: number;
   /** `"stream_id":"a",` or nothing. */
   readonly stream: string;
+  /** The lane's id; empty for the default lane. */
+  readonly lane: string;
   /** The request's fields said back, without braces. */
   readonly echo: string;
 }

@@ -402,6 +402,15 @@ test('the epitaph is valid JSON with any sequence number in its gap', () => {
   }
 });
 
+test('whoever saw no opener gets an error with the lane instead of the epitaph', () => {
+  const { encoder } = start({ stream_id: 'lane.1' });
+  const { unopened } = encoder.epitaph(new MillraceError('MILLRACE_WORKER_LOST', {}));
+  const event = JSON.parse(Buffer.from(unopened ?? []).toString()) as Json;
+  assert.equal(event['type'], 'error');
+  assert.equal(event['stream_id'], 'lane.1');
+  assert.equal((event['error'] as Json)['code'], 'worker_lost');
+});
+
 test('an epitaph survives the frames that are encoded after it', () => {
   const { encoder } = start();
   const { bytes } = encoder.epitaph(new MillraceError('MILLRACE_WORKER_LOST', {}));
