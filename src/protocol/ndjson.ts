@@ -9,6 +9,8 @@ export interface Framer {
   readonly ready: boolean;
   /** An event is larger than allowed: nothing more is read. */
   readonly oversize: boolean;
+  /** Something came that may have been an event and cannot be read as one. */
+  readonly spoilt: boolean;
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
@@ -27,6 +29,8 @@ const NONE = new Uint8Array(0);
 
 export class NdjsonFramer implements Framer {
   ready = false;
+  /** Whatever a line says is handed out. */
+  readonly spoilt = false;
   oversize = false;
   bytes: Uint8Array = NONE;
   start = 0;

@@ -6,7 +6,8 @@
  * An event that lies whole in one read is handed out as a range of it; only what is split over reads is copied. Ranges stay
  * valid until `close`. Different from browsers on purpose: the last event counts without its blank line (llama-server ends so),
  * `error:` is read as an event of that name (llama-server of 2025 wrote it), and an event has a size limit.
- * `id` and `retry` serve reconnecting readers and are skipped: an answer is never asked for twice.
+ * `id` and `retry` serve reconnecting readers and are skipped: an answer is never asked for twice. Browsers also skip whatever else a line says. Here a line that
+ * may have been an event before a byte of it changed is `spoilt`, or its text would be missing in an answer that looks whole.
  */
 
 const LF = 10;
@@ -26,6 +27,8 @@ export class SseFramer {
   end = 0;
   /** An event outgrew the limit: nothing more can be read. */
   oversize = false;
+  /** A line came that is no field, or hides an event in a field nobody knows: what it was meant to say is lost. */
+  spoilt = false;
 
   readonly #bytesMax: number;
   #read: Uint8Array = NONE;
@@ -190,12 +193,15 @@ export class SseFramer {
     if (value < end && bytes[value] === SPACE) value++;
     const length = colon - start;
     if (length === 4 && isWord(bytes, start, DATA)) this.#append(bytes, value, end);
-    else if (length === 5 && isWord(bytes, start, EVENT))
+    else if (length === 5 && isWord(bytes, start, EVENT)) {
       this.#name = Buffer.from(bytes.subarray(value, end)).toString('utf8');
-    else if (length === 5 && isWord(bytes, start, ERROR)) {
+      if (!PLAIN_NAME.test(this.#name)) this.spoilt = true;
+    } else if (length === 5 && isWord(bytes, start, ERROR)) {
       this.#name = 'error';
       this.#append(bytes, value, end);
-    }
+    } else if (!isFieldName(bytes, start, colon)) this.spoilt = true;
+    else if (value < end && opensJson(bytes[value]) && !isWord(bytes, start, ID))
+      this.spoilt = true;
   }
 
   #append(bytes: Uint8Array, start: number, end: number): void {
@@ -276,7 +282,25 @@ export class SseFramer {
 
 const DATA = Uint8Array.from(Buffer.from('data'));
 const EVENT = Uint8Array.from(Buffer.from('event'));
+const ID = Uint8Array.from(Buffer.from('id:'));
 const ERROR = Uint8Array.from(Buffer.from('error'));
+
+/** A line end that was lost makes the data a part of the name. */
+const PLAIN_NAME = /^[ -z|~]*$/;
+
+/** Letters, digits, `-` and `_`: what fields of the future may be called. */
+function isFieldName(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at];
+    const lower = byte | 0x20;
+    const isLetter = lower >= 0x61 && lower <= 0x7a;
+    const isDigit = byte >= 0x30 && byte <= 0x39;
+    if (!isLetter && !isDigit && byte !== 0x2d && byte !== 0x5f) return false;
+  }
+  return true;
+}
+
+const opensJson = (byte: number | undefined) => byte === 0x7b || byte === 0x5b;
 
 function isWord(bytes: Uint8Array, start: number, word: Uint8Array): boolean {
   for (let i = 0; i < word.length; i++) if (bytes[start + i] !== word[i]) return false;

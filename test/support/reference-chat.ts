@@ -33,14 +33,25 @@ interface Chunk {
 
 /** What a body says that ended, or broke with the failure `cause`, after these bytes. */
 export function referenceTrace(body: Uint8Array, cause = 'MILLRACE_UPSTREAM_TRUNCATED'): Trace {
-  const events: { data: string; event?: string | undefined }[] = [];
-  const parser = createParser({ onEvent: (event) => events.push(event) });
+  const events: { data: string; event?: string | undefined; spoilt?: true }[] = [];
+  let isWhole = true;
+  const parser = createParser({
+    onEvent: (event) => events.push(event),
+    onError: ({ type, field = '', value = '' }) => {
+      if (type !== 'unknown-field' || field === 'error' || !isWhole) return;
+      // It may have been an event before it was damaged.
+      if (!/^[\w-]*$/.test(field) || /^[[{]/.test(value)) events.push({ data: '', spoilt: true });
+    },
+  });
   parser.feed(new TextDecoder().decode(body));
+  // What comes now ends what was cut off.
+  isWhole = false;
   const framed = events.length;
   parser.feed('\n\n');
   const state = new Reading();
-  for (const [at, { data, event }] of events.entries()) {
+  for (const [at, { data, event, spoilt }] of events.entries()) {
     if (state.end !== undefined) break;
+    if (spoilt) state.end = state.reason ?? 'MILLRACE_UPSTREAM_MALFORMED';
     if (data.trim() === '') continue;
     if (data.trim() === '[DONE]') {
       state.end = state.reason ?? 'MILLRACE_UPSTREAM_TRUNCATED';

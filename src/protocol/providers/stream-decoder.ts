@@ -122,7 +122,8 @@ export class StreamDecoder implements Decoder, Say {
         if (pos === bytes.length) break;
       }
       pos = framer.next(pos);
-      if (framer.ready) this.#readEvent(false);
+      if (framer.spoilt && !this.#still('done')) this.malformed('a line that is no field');
+      else if (framer.ready) this.#readEvent(false);
       if (framer.oversize && !this.#still('done')) this.broken(this.#tooLarge());
       if (this.#still('done')) return;
     }

@@ -156,6 +156,39 @@ function pieces(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
   return at.slice(1).map((end, i) => bytes.subarray(at[i], end));
 }
 
+test('a line that may have been an event before a byte of it changed is spoilt; fields of the future are not', () => {
+  const spoilt = (line: string) => {
+    const framer = new SseFramer(1024);
+    framer.open(bytesOf(`data: a\n${line}\n\n`));
+    framer.next(0);
+    return framer.spoilt;
+  };
+  for (const line of [
+    'eata: {"a":1}',
+    'dat: [1]',
+    ' data: a',
+    'd\u00f5ta: a',
+    '\ufeffdata: a',
+    '{"error":"no"}',
+    '[DONE]',
+    'event: xdata: {"a":1}',
+    'event: x\u00f5',
+  ])
+    assert.ok(spoilt(line), line);
+  for (const line of [
+    ': {"a":1}',
+    'id: {"a":1}',
+    'retry: 10',
+    'foo: bar',
+    'X-y_2:1',
+    'foo',
+    'event: response.output_text.delta',
+    'error: {}',
+    'data: {"a":1}',
+  ])
+    assert.ok(!spoilt(line), line);
+});
+
 test('an event that lies whole in one read is a range of it, not a copy', () => {
   const framer = new SseFramer(1024);
   const read = bytesOf('data: first\n\ndata: second\n\ndata: a\ndata: b\n\n');

@@ -78,7 +78,7 @@ describe('the end of a stream', () => {
     'a page of HTML': [
       '<html>\n<body>busy</body></html>',
       undefined,
-      'MILLRACE_UPSTREAM_TRUNCATED',
+      'MILLRACE_UPSTREAM_MALFORMED',
     ],
     'an answer of another protocol': [
       'event: message_start\ndata: {"type":"message_start"}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n',
