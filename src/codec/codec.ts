@@ -127,3 +127,8 @@ export function inflatedTooLarge(max: number): MillraceError {
 export function codecUnavailable(codec: string, reason: string): MillraceError {
   return new MillraceError('MILLRACE_CODEC_UNAVAILABLE', { codec, reason });
 }
+
+/** Why a library did not load, in one line. */
+export function whyNot(thrown: unknown): string {
+  return (thrown instanceof Error ? thrown.message : String(thrown)).split('\n')[0];
+}

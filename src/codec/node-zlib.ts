@@ -82,32 +82,24 @@ const brotli: Format = {
   }),
 };
 
-/** Of ZSTD_cParameter and ZSTD_dParameter: numbers of the format's library, so they cannot change. */
+/** Of ZSTD_cParameter: a number of the format's library, so it cannot change. */
 const ZSTD_LEVEL = 100;
-const ZSTD_WINDOW_LOG_MAX = 100;
 
 function zstd(): Format | undefined {
   const has = zlib as unknown as Readonly<Record<string, never>>;
   if (typeof has['zstdCompressSync'] !== 'function') return undefined;
-  const windowed = (settings: ZlibSettings) => ({
-    ...settings,
-    params: { [ZSTD_WINDOW_LOG_MAX]: WINDOW_LOG_MAX },
-  });
   const call = (name: string) => has[name] as (...given: readonly unknown[]) => never;
   return {
     codec: 'zstd',
     // Node 24.6 heeds one; those before ignore it in silence.
     dictionary: false,
     compress: call('zstdCompressSync'),
-    decompress: (input, settings) => call('zstdDecompressSync')(input, windowed(settings)),
+    decompress: call('zstdDecompressSync'),
     compressor: call('createZstdCompress'),
-    decompressor: (settings) => call('createZstdDecompress')(windowed(settings)),
+    decompressor: call('createZstdDecompress'),
     settings: (level) => ({ params: { [ZSTD_LEVEL]: level } }),
   };
 }
-
-/** 8 MiB, which RFC 8878 asks every decoder to take: a larger window is memory at a stranger's word. */
-export const WINDOW_LOG_MAX = 23;
 
 export function loadNodeZlib(): LoadedSource {
   const coders: Partial<Record<CodecName, Coder>> = {};

@@ -1,9 +1,13 @@
 /** The sources that there may be, each loaded once per thread, at its first use. */
 import type { LoadedSource, SourceName } from './codec.ts';
 import { loadNodeZlib } from './node-zlib.ts';
+import { loadNodeZstd } from './node-zstd.ts';
+import { loadZstdNapi } from './zstd-napi.ts';
 
 const loaders: readonly { readonly name: SourceName; readonly load: () => LoadedSource }[] = [
+  { name: 'zstd-napi', load: loadZstdNapi },
   { name: 'node-zlib', load: loadNodeZlib },
+  { name: 'node-zstd', load: loadNodeZstd },
 ];
 
 export const sourceNames = loaders.map(({ name }) => name);

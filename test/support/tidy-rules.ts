@@ -54,7 +54,8 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   piscina: ['threads/'],
   'node:worker_threads': ['threads/'],
   'node:zlib': ['codec/', 'worker/connect/'],
-  'zstd-napi': ['codec/'],
+  'zstd-napi/binding.js': ['codec/'],
+  '@toondepauw/node-zstd': ['codec/'],
   'node:http': ['main/backend/', 'main/admin', 'coordinator/probe', 'simulate/'],
   'node:https': ['main/backend/', 'coordinator/probe'],
 };

@@ -178,6 +178,8 @@ for (const { name, codec, source, coder } of all) {
         const parts = cut(text, 700);
         const packed = await through(coder.compressor?.(normal) as Flow, parts, flushes);
         for (const other of all.filter((each) => each.codec === codec)) {
+          // Only who can flow has to read what was flushed (node-zstd.ts says why).
+          if (flushes && !other.coder.claims.stream) continue;
           same(other.coder.decompress(packed.whole, 5_000), text, other.name);
           if (!other.coder.claims.stream) continue;
           const pieces = cut(packed.whole, 90);
