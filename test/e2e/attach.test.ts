@@ -1,12 +1,17 @@
 /** Goal: the engine on a server of the application takes what is ours, leaves the rest, and leaves cleanly. Method: real servers on loopback. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { type TestContext, test } from 'node:test';
+import { Server as SocketIo } from 'socket.io';
+import { io as connect } from 'socket.io-client';
 import { WebSocketServer } from 'ws';
 import { createEngine } from '../../src/engine/engine.ts';
 import { silentLog } from '../../src/observe/log.ts';
 import type { UserOptions } from '../../src/options/schema.ts';
+import { Certificates } from '../support/certificates.ts';
 import { open, RefusedError } from '../support/client.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
@@ -132,3 +137,46 @@ test('a foreign Host gets nowhere on the server of the application either', asyn
   const refused = await open(`ws://127.0.0.1:${port}/ws`, { headers }).catch((e: unknown) => e);
   assert.ok(refused instanceof RefusedError && refused.status === 403);
 });
+
+test('a server with TLS takes the engine like any other', async (t) => {
+  const certificates = new Certificates();
+  t.after(() => certificates.remove());
+  const { certFile, keyFile } = certificates.make('attached');
+  const [cert, key] = [readFileSync(certFile), readFileSync(keyFile)];
+  const engine = engineOf(t);
+  const server = createSecureServer({ cert, key }, (_, response) =>
+    response.end('the application'),
+  );
+  const port = await listening(t, server);
+  await engine.attach(server);
+  const client = await open(`wss://127.0.0.1:${port}/ws`, { ws: { ca: cert } });
+  client.send('over TLS');
+  assert.equal((await client.next()).text, 'over TLS');
+  await engine.close();
+  assert.equal((await client.closed).code, 1012);
+});
+
+for (const first of ['socket.io', 'the engine'] as const) {
+  test(`beside socket.io on one server, ${first} first: each serves its own path, and each outlives the other`, async (t) => {
+    const engine = engineOf(t);
+    const server = application();
+    const port = await listening(t, server);
+    if (first === 'the engine') await engine.attach(server);
+    const theirs = new SocketIo(server, { transports: ['websocket'] });
+    t.after(() => theirs.close());
+    theirs.on('connection', (socket) =>
+      socket.on('say', (word, reply) => reply(`theirs: ${word}`)),
+    );
+    if (first === 'socket.io') await engine.attach(server);
+
+    const guest = connect(`http://127.0.0.1:${port}`, { transports: ['websocket'] });
+    t.after(() => guest.close());
+    assert.equal(await guest.timeout(10_000).emitWithAck('say', 'hello'), 'theirs: hello');
+    const client = await open(`ws://127.0.0.1:${port}/ws`);
+    client.send('ours');
+    assert.equal((await client.next()).text, 'ours');
+    await engine.close();
+    assert.equal((await client.closed).code, 1012);
+    assert.equal(await guest.timeout(10_000).emitWithAck('say', 'still'), 'theirs: still');
+  });
+}
