@@ -11,6 +11,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const skipped = new Set([
   'node_modules',
   'dist',
+  'target',
   '.venv',
   '.git',
   '.everywhere',

@@ -1,10 +1,12 @@
 /** The sources that there may be, each loaded once per thread, at its first use. */
 import type { LoadedSource, SourceName } from './codec.ts';
+import { loadNative } from './native.ts';
 import { loadNodeZlib } from './node-zlib.ts';
 import { loadNodeZstd } from './node-zstd.ts';
 import { loadZstdNapi } from './zstd-napi.ts';
 
 const loaders: readonly { readonly name: SourceName; readonly load: () => LoadedSource }[] = [
+  { name: 'native', load: loadNative },
   { name: 'zstd-napi', load: loadZstdNapi },
   { name: 'node-zlib', load: loadNodeZlib },
   { name: 'node-zstd', load: loadNodeZstd },

@@ -6,7 +6,7 @@ import { dotted, type Layer, type Path, type Problem, type Tree } from './paths.
 export type Env = Readonly<Record<string, string | undefined>>;
 
 /** Names of the environment that are ours without being options. */
-const reserved: ReadonlySet<string> = new Set(['MILLRACE_CONFIG']);
+const reserved: ReadonlySet<string> = new Set(['MILLRACE_CONFIG', 'MILLRACE_NATIVE']);
 
 /** Names that an orchestrator sets for a service called millrace: not ours, and no mistake. */
 const orchestrator = /_SERVICE_(HOST|PORT)(_\w+)?$|_PORT_\d+_(TCP|UDP)(_\w+)?$/;

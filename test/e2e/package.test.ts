@@ -38,6 +38,12 @@ test('the package holds what it needs, and neither tests nor benches', () => {
     assert.ok(existsSync(join(installed, file)), file);
   }
   assert.ok(existsSync(join(installed, 'dist/src/main/page/index.html')));
+  // The addon's sources, for whoever has cargo; what is built from them stays here.
+  for (const file of ['native/Cargo.lock', 'native/src/lib.rs', 'scripts/build-native.mjs']) {
+    assert.ok(existsSync(join(installed, file)), file);
+  }
+  assert.ok(!existsSync(join(installed, 'native/build')));
+  assert.ok(!existsSync(join(installed, 'native/target')));
   assert.ok(!existsSync(join(installed, 'dist/test')));
   assert.ok(!existsSync(join(installed, 'dist/bench')));
 });
