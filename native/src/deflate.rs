@@ -117,6 +117,11 @@ pub fn decompress(wrapper: Wrapper, input: Region, output: Region) -> Written {
     })
 }
 
+/// A shorter input is copied behind itself with zeros after it: libdeflate's fast loop stops some 30 bytes before an input's end,
+/// and the loop for the rest copies matches byte by byte (10 KiB of one letter: 25 µs instead of 2).
+const PADDED_MAX: usize = 256;
+const PADDING: usize = 64;
+
 /// One member: how many bytes it took and gave.
 fn member(
     wrapper: Wrapper,
@@ -130,13 +135,22 @@ fn member(
         Wrapper::Gzip => sys::libdeflate_gzip_decompress_ex,
         Wrapper::Zlib => sys::libdeflate_zlib_decompress_ex,
     };
+    let left = input.len() - read;
+    let mut padded = [0u8; PADDED_MAX + PADDING];
     let (mut from, mut into) = (0, 0);
-    // SAFETY: both regions belong to this call; `read` and `written` are at most their lengths.
+    // SAFETY: both regions belong to this call; `read` and `written` are at most their lengths; the copy is as long as `padded`.
     let result = unsafe {
+        let mut start = input.address().add(read) as *const u8;
+        let mut length = left;
+        if left <= PADDED_MAX {
+            std::ptr::copy_nonoverlapping(start, padded.as_mut_ptr(), left);
+            start = padded.as_ptr();
+            length = left + PADDING;
+        }
         run(
             handle,
-            input.address().add(read) as *const c_void,
-            input.len() - read,
+            start as *const c_void,
+            length,
             output.address().add(written) as *mut c_void,
             output.len() - written,
             &mut from,
@@ -144,6 +158,8 @@ fn member(
         )
     };
     match result {
+        // Zeros that were read as if they were data.
+        sys::libdeflate_result_LIBDEFLATE_SUCCESS if from > left => Err(Failure::Corrupt),
         sys::libdeflate_result_LIBDEFLATE_SUCCESS => Ok((from, into)),
         sys::libdeflate_result_LIBDEFLATE_INSUFFICIENT_SPACE => Err(Failure::Full),
         _ => Err(Failure::Corrupt),
