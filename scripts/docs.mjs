@@ -110,7 +110,7 @@ function metricsPage() {
   ]);
   return page(
     'Metrics',
-    'Served at `/metrics` of the admin port: as OpenMetrics where the Accept header prefers it, else as Prometheus text. Every series exists from the start, at zero.',
+    'Served at `/metrics` of the admin port: as OpenMetrics where the Accept header prefers it, else as Prometheus text. Every series exists from the start, at zero. Those of the process itself (`process_*`, `nodejs_*`: CPU, memory, event loop, garbage collection) come from prom-client and are there too.',
     table(['metric', 'kind', 'labels', 'meaning', 'buckets'], rows),
     `Buckets: ${bounds.map((each, at) => `(${at + 1}) ${each.join(', ')}`).join('; ')}.`,
     'The `gen_ai_…` names are those of OpenTelemetry’s conventions for generative AI, as Prometheus writes them; one operation is one attempt at an upstream. ' +

@@ -36,7 +36,7 @@ async function bothOrNeither(...starts: Promise<void>[]): Promise<void> {
 
 function sources(parts: Assembled): AdminSources {
   const { counted, coordination, server, observer } = parts;
-  const exporter = createExporter(() => counted);
+  const exporter = createExporter(() => counted, true);
   return {
     ready: () => readiness(parts),
     metrics: (accept) => exporter.answer(accept),

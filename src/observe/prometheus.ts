@@ -2,7 +2,7 @@
  * The counters as Prometheus text. Counting happens in the threads' own blocks; here a scrape reads their sum once and hands
  * it to prom-client as finished values, so that nothing is counted twice and nothing is kept between scrapes.
  */
-import { collectDefaultMetrics, type Metric as PromMetric, Registry } from 'prom-client';
+import type { Metric as PromMetric, Registry } from 'prom-client';
 import { MillraceError } from '../errors.ts';
 import type { Exemplar, Exemplars } from './exemplars.ts';
 import { labelsOf, type Metric, type MetricName, metrics, type Schedule } from './metrics.ts';
@@ -47,28 +47,45 @@ interface Sample {
   readonly exemplar?: Exemplar;
 }
 
+/** How often the lag of the event loop is sampled: rarely enough to cost an idle process nothing. */
+const LAG_PRECISION_MS = 100;
+
 /** With `processMetrics` its own text has the process's metrics too (CPU, memory, event loop), as prom-client names them. */
 export function createExporter(
   counted: () => Counted | undefined,
   processMetrics = false,
 ): Exporter {
-  const registry = new Registry();
-  // Its metrics are objects of their own: it renames its counters.
-  const open = new Registry();
-  open.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as typeof open.contentType);
   const moment = new Moment(counted);
-  register(registry, moment);
-  register(open, moment);
-  if (processMetrics) collectDefaultMetrics({ register: registry });
+  let made: ReturnType<typeof registries> | undefined;
+  const both = () => (made ??= registries(moment, processMetrics));
   return {
     async answer(accept) {
-      const chosen = prefersOpenMetrics(accept) ? open : registry;
+      const { plain, open } = await both();
+      const chosen = prefersOpenMetrics(accept) ? open : plain;
       return { contentType: chosen.contentType, text: await chosen.metrics() };
     },
-    contentType: registry.contentType,
-    text: () => registry.metrics(),
+    contentType: PLAIN,
+    text: async () => (await both()).plain.metrics(),
     register: (theirs) => register(theirs, moment),
   };
+}
+
+/** Prometheus text, as prom-client names it. */
+const PLAIN = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** The library is loaded by the first scrape: a start does not wait for it. */
+async function registries(moment: Moment, processMetrics: boolean) {
+  const { collectDefaultMetrics, Registry: Made } = await import('prom-client');
+  const plain: Registry = new Made();
+  // Its metrics are objects of their own: it renames its counters.
+  const open = new Made();
+  open.setContentType(Made.OPENMETRICS_CONTENT_TYPE as typeof open.contentType);
+  for (const registry of [plain, open]) {
+    register(registry, moment);
+    if (processMetrics)
+      collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_PRECISION_MS });
+  }
+  return { plain, open };
 }
 
 /** A registry asks all its metrics before it first waits: all that is read in one turn is one moment. */

@@ -87,6 +87,7 @@ test('a drained upstream gets no new streams until it is taken back', async () =
 
 test('what happened is counted, once, and running things return to zero', async () => {
   const before = await metrics();
+  assert.ok((before.get('process_resident_memory_bytes') ?? 0) > 1e6, 'the process itself');
   await answered(3);
   const settled = async () => {
     const now = await metrics();

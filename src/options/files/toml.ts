@@ -1,21 +1,26 @@
 /** TOML 1.0 with the offset of every key and value: smol-toml reads, locate-toml.ts finds. */
-import { parse, TomlError } from 'smol-toml';
+import { createRequire } from 'node:module';
+import type * as Toml from 'smol-toml';
 import { locateToml } from './locate-toml.ts';
 import { DEPTH_MAX, isTooDeep, type Malformed, type Parsed, tooDeep } from './parsed.ts';
 
+/** Loaded by the first file in TOML. */
+let toml: typeof Toml;
+
 export function parseToml(text: string): Parsed | Malformed {
+  toml ??= createRequire(import.meta.url)('smol-toml') as typeof toml;
   let value: unknown;
   try {
-    value = parse(text, { maxDepth: DEPTH_MAX });
+    value = toml.parse(text, { maxDepth: DEPTH_MAX });
   } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
+    if (!(error instanceof toml.TomlError)) throw error;
     return { offset: offsetIn(text, error), text: words(error.message) };
   }
   if (isTooDeep(value)) return { offset: 0, text: tooDeep };
   return { value, root: locateToml(text), twice: [] };
 }
 
-function offsetIn(text: string, { line, column }: TomlError): number {
+function offsetIn(text: string, { line, column }: Toml.TomlError): number {
   const before = text.split('\n').slice(0, line - 1);
   return before.reduce((sum, each) => sum + each.length + 1, 0) + column - 1;
 }

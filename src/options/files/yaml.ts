@@ -1,16 +1,6 @@
 /** YAML 1.2 with the offset of every key and value. */
-import {
-  type Document,
-  isAlias,
-  isCollection,
-  isMap,
-  isPair,
-  isScalar,
-  isSeq,
-  parseDocument,
-  visit,
-  type YAMLError,
-} from 'yaml';
+import { createRequire } from 'node:module';
+import type * as Yaml from 'yaml';
 import type { Path } from '../paths.ts';
 import {
   isTooDeep,
@@ -22,13 +12,21 @@ import {
   tooDeep,
 } from './parsed.ts';
 
+/** Loaded by the first file in YAML: it costs a start without one a tenth of its time. */
+let yaml: typeof Yaml;
+
 /** More than a configuration needs; what expands further is meant to fill the memory. */
 const ALIASES_MAX = 100;
 
 export function parseYaml(text: string): Parsed | Malformed {
-  let document: Document.Parsed;
+  yaml ??= createRequire(import.meta.url)('yaml') as typeof yaml;
+  let document: Yaml.Document.Parsed;
   try {
-    document = parseDocument(text, { prettyErrors: false, uniqueKeys: false, logLevel: 'error' });
+    document = yaml.parseDocument(text, {
+      prettyErrors: false,
+      uniqueKeys: false,
+      logLevel: 'error',
+    });
   } catch {
     // Its recursion has no bound of its own.
     return { offset: 0, text: tooDeep };
@@ -52,16 +50,16 @@ export function parseYaml(text: string): Parsed | Malformed {
 }
 
 /** What the parser takes and a configuration has no use for. */
-function unreadable(document: Document.Parsed): Malformed | undefined {
+function unreadable(document: Yaml.Document.Parsed): Malformed | undefined {
   let found: Malformed | undefined;
   const stop = (node: { range?: readonly number[] | null }, text: string) => {
     found = { offset: node.range?.[0] ?? 0, text };
-    return visit.BREAK;
+    return yaml.visit.BREAK;
   };
   const anchors = new Set<string>();
-  visit(document, {
+  yaml.visit(document, {
     Node(_, node) {
-      if (!isAlias(node) && node.anchor !== undefined) anchors.add(node.anchor);
+      if (!yaml.isAlias(node) && node.anchor !== undefined) anchors.add(node.anchor);
     },
     Alias(_, node) {
       if (anchors.has(node.source)) return undefined;
@@ -71,12 +69,12 @@ function unreadable(document: Document.Parsed): Malformed | undefined {
       );
     },
     Pair(_, { key }) {
-      if (isCollection(key))
+      if (yaml.isCollection(key))
         return stop(
           key,
           'a key is a word, not a list or group; quote a text that begins with { or [, and fill in {{ }} of a template',
         );
-      if (isScalar(key) && key.value === '<<') {
+      if (yaml.isScalar(key) && key.value === '<<') {
         return stop(
           key,
           'merging with << is not read here; write the options out, or use an alias for the whole value',
@@ -89,7 +87,7 @@ function unreadable(document: Document.Parsed): Malformed | undefined {
 }
 
 function collect(node: unknown, spot: Spot, path: Path, twice: Twice[]): void {
-  if (isSeq(node)) {
+  if (yaml.isSeq(node)) {
     for (const [index, item] of node.items.entries()) {
       const at = offset(item) ?? spot.value;
       const below = spotAt(at, at);
@@ -97,11 +95,11 @@ function collect(node: unknown, spot: Spot, path: Path, twice: Twice[]): void {
       collect(item, below, [...path, index], twice);
     }
   }
-  if (!isMap(node)) return;
+  if (!yaml.isMap(node)) return;
   for (const pair of node.items) {
-    if (!isPair(pair)) continue;
+    if (!yaml.isPair(pair)) continue;
     const key = offset(pair.key) ?? spot.value;
-    const name = isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
+    const name = yaml.isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
     const below = spotAt(key, offset(pair.value) ?? key);
     const first = spot.below.get(name);
     if (first) twice.push({ path: [...path, name], offset: key, first: first.key });
@@ -114,7 +112,7 @@ const offset = (node: unknown): number | undefined =>
   (node as { range?: readonly number[] | null } | null)?.range?.[0];
 
 /** The parser's codes in words for somebody who does not know YAML's grammar. */
-const byCode: Readonly<Partial<Record<YAMLError['code'], string>>> = {
+const byCode: Readonly<Partial<Record<Yaml.YAMLError['code'], string>>> = {
   ALIAS_PROPS: 'an alias (*name) takes no anchor or tag',
   BAD_ALIAS: 'a value beginning with * is an alias, and this one has no name; write "*" for a text',
   BAD_DIRECTIVE: 'a line that begins with % is a directive of YAML; quote it if it is a text',
@@ -134,7 +132,7 @@ const byCode: Readonly<Partial<Record<YAMLError['code'], string>>> = {
     'a value beginning with ! is a tag, and this one is not known; quote it if it is a text',
 };
 
-function malformed(document: Document.Parsed, error: YAMLError): Malformed {
+function malformed(document: Yaml.Document.Parsed, error: Yaml.YAMLError): Malformed {
   const [at] = error.pos;
   const { message } = error;
   // Where it was noticed depends on the size of the stack.
@@ -148,7 +146,7 @@ function malformed(document: Document.Parsed, error: YAMLError): Malformed {
   }
   const bracket = /end with a ([\]}])/.exec(message)?.[1];
   if (bracket === undefined) return { offset: at, text: words(error) };
-  const offset = opened(document, at, (node) => isCollection(node) && node.flow === true);
+  const offset = opened(document, at, (node) => yaml.isCollection(node) && node.flow === true);
   return {
     offset,
     text: `this bracket is never closed with ${bracket}, or its lines are not indented`,
@@ -156,12 +154,16 @@ function malformed(document: Document.Parsed, error: YAMLError): Malformed {
 }
 
 const isQuoted = (node: unknown) =>
-  isScalar(node) && (node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE');
+  yaml.isScalar(node) && (node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE');
 
 /** Where the last such node before an offset begins. */
-function opened(document: Document.Parsed, before: number, is: (node: unknown) => boolean): number {
+function opened(
+  document: Yaml.Document.Parsed,
+  before: number,
+  is: (node: unknown) => boolean,
+): number {
   let best = -1;
-  visit(document, {
+  yaml.visit(document, {
     Node(_, node) {
       const at = node.range?.[0] ?? -1;
       if (is(node) && at < before && at > best) best = at;
@@ -170,7 +172,7 @@ function opened(document: Document.Parsed, before: number, is: (node: unknown) =
   return best < 0 ? before : best;
 }
 
-function words({ code, message }: YAMLError): string {
+function words({ code, message }: Yaml.YAMLError): string {
   const known = byCode[code];
   if (known !== undefined) return known;
   if (code === 'BAD_SCALAR_START') return 'a value cannot begin with @, ` or %; quote it';
