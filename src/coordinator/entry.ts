@@ -2,6 +2,7 @@
 import { asMillraceError } from '../errors.ts';
 import { openThreadCells } from '../memory/thread-cells.ts';
 import { openUpstreamTable } from '../memory/upstream-table.ts';
+import type { Fact } from '../threads/facts.ts';
 import type {
   Configuration,
   CoordinatorStart,
@@ -13,30 +14,34 @@ import { COORDINATOR_ROW } from '../threads/roster.ts';
 import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
 import { Board } from './board.ts';
 import { Patrol } from './patrol.ts';
+import { Rates } from './rates.ts';
 
 /** How often the pools are looked at: a shrinking pool is in no hurry, a growing one does not wait for it. */
 const SCALE_MS = 1_000;
+/** How often success rates are looked at: while failures come in, and while none do. */
+const FAILING_MS = 5;
+const QUIET_MS = 100;
 
 const port = parentChannel<CoordinatorStart, ToCoordinator, FromCoordinator>();
 const { shared, generation } = port.start;
 const cells = openThreadCells(shared.threads);
-const board = new Board(openUpstreamTable(shared.upstreams));
-const patrol = new Patrol({
-  board,
-  ticker: systemTicker,
-  random: systemRandom,
-  publish: (fact) => port.post({ type: 'fact', fact }),
-});
+const table = openUpstreamTable(shared.upstreams);
+const publish = (fact: Fact) => port.post({ type: 'fact', fact });
+const board = new Board(table);
+const patrol = new Patrol({ board, ticker: systemTicker, random: systemRandom, publish });
+const rates = new Rates({ table, clock: systemClock, random: systemRandom, publish });
 
 /** The board first: the patrol takes its first verdicts from there, and an empty row would read as "failed". */
 function configure({ options, seats }: Configuration): void {
   board.write(options, seats);
   patrol.assign(options, seats);
+  rates.configure(options, seats);
 }
 
 function stop(): void {
   stopBeat();
   stopScaling();
+  stopLooking();
   patrol.stop();
 }
 
@@ -73,6 +78,11 @@ port.listen((message) => {
 const { heartbeatMs, hungAfterMs } = port.start.options.threads;
 const stopBeat = systemTicker.every(Math.max(heartbeatMs, hungAfterMs / 20), beat);
 const stopScaling = systemTicker.every(SCALE_MS, () => board.scale(systemClock.now()));
+let stopLooking = () => {};
+function look(): void {
+  stopLooking = systemTicker.after(rates.look() ? FAILING_MS : QUIET_MS, look);
+}
 beat();
 configure(port.start);
+look();
 port.post({ type: 'ready' });

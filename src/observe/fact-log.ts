@@ -34,7 +34,10 @@ export function logFact(log: Log, fact: Fact, streams: boolean, bound: LineBound
         : log.warn(fields, `upstream ${fact.upstream} is taken out: ${fact.reason}`);
     case 'upstream-circuit':
       return fact.change === 'opened'
-        ? log.warn(fields, `upstream ${fact.upstream} is left alone for ${fact.model}: it failed`)
+        ? log.warn(
+            fields,
+            `upstream ${fact.upstream} is left alone for ${fact.model}: ${failedHow(fact.successShare)}`,
+          )
         : log.info(fields, `upstream ${fact.upstream} answers ${fact.model} again`);
     case 'upstream-drain':
       return log.info(
@@ -64,3 +67,8 @@ export function logFact(log: Log, fact: Fact, streams: boolean, bound: LineBound
       return log.error(fields, `fault while ${fact.where}: ${fact.text}`);
   }
 }
+
+const failedHow = (successShare: number | undefined) =>
+  successShare === undefined
+    ? 'it failed'
+    : `only ${Math.round(100 * successShare)} % of its answers were good`;

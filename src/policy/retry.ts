@@ -90,15 +90,49 @@ export class Attempts {
   }
 }
 
+const SLOT_MS = 1_000;
+const SLOTS = 10;
+
+/** How many came in the last ten seconds, by whole seconds. */
+class Recent {
+  readonly #slots = new Uint32Array(SLOTS);
+  #at = 0;
+  #sum = 0;
+
+  /** So many came since some ten seconds ago. */
+  count(nowMs: number): number {
+    const at = Math.floor(nowMs / SLOT_MS);
+    if (at - this.#at >= SLOTS) this.#slots.fill(0);
+    else for (let slot = this.#at + 1; slot <= at; slot++) this.#slots[slot % SLOTS] = 0;
+    if (at > this.#at) {
+      this.#at = at;
+      this.#sum = this.#slots.reduce((sum, each) => sum + each, 0);
+    }
+    return this.#sum;
+  }
+
+  add(nowMs: number, n: 1 | -1): void {
+    this.count(nowMs);
+    const slot = this.#at % SLOTS;
+    if (n < 0 && this.#slots[slot] === 0) return;
+    this.#slots[slot] += n;
+    this.#sum += n;
+  }
+}
+
 /**
- * Keeps retries a small share of the load, so that a failing upstream does not get its load multiplied. A retry runs until it
- * commits or fails. An attempt that never left the process (refused, connect timeout) costs the upstream nothing: its successor is free.
+ * Keeps retries a small share of the load, so that a failing upstream does not get its load multiplied: of what runs now, and of what was begun in the last ten
+ * seconds (retries that fail at once hardly ever run, and would multiply the load all the same). A retry runs until it commits or fails. An attempt that never left
+ * the process (refused, connect timeout) costs the upstream nothing: its successor is free.
  */
 export class RetryBudget {
   #share: number;
   #floor: number;
   #running = 0;
+  readonly #begun = new Recent();
+  readonly #taken = new Recent();
 
+  /** `floor`: as many may always run, and as many begin in a second, on the average of ten. */
   constructor(share: number, floor: number) {
     this.#share = share;
     this.#floor = floor;
@@ -115,14 +149,28 @@ export class RetryBudget {
     return this.#running;
   }
 
-  /** Takes a place among `streams` running streams. False: none is free. */
-  take(streams: number): boolean {
+  /** A stream makes its first attempt. */
+  began(nowMs: number): void {
+    this.#begun.add(nowMs, 1);
+  }
+
+  /** Takes a place among `streams` running streams. False: none is free, or too many were taken lately. */
+  take(streams: number, nowMs: number): boolean {
     if (this.#running >= Math.max(this.#floor, Math.floor(this.#share * streams))) return false;
+    const share = Math.floor(this.#share * this.#begun.count(nowMs));
+    if (this.#taken.count(nowMs) >= Math.max(SLOTS * this.#floor, share)) return false;
     this.#running += 1;
+    this.#taken.add(nowMs, 1);
     return true;
   }
 
   give(): void {
     this.#running -= 1;
+  }
+
+  /** As `give`, of a place that came to nothing. */
+  undo(nowMs: number): void {
+    this.give();
+    this.#taken.add(nowMs, -1);
   }
 }

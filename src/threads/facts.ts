@@ -26,6 +26,8 @@ export type Fact =
       readonly upstream: string;
       readonly model: string;
       readonly change: 'opened' | 'closed';
+      /** It opened because so small a share of the answers succeeded. */
+      readonly successShare?: number;
     }
   | { readonly fact: 'upstream-drain'; readonly upstream: string; readonly drained: boolean }
   /** Said once: the upstream does not accept one of its keys. `key` is its place in the list, from 1. */

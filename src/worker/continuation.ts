@@ -48,7 +48,7 @@ export class Continuation {
 
   /** Who goes on, and with what; its place is taken. */
   next(
-    { route, budget, tally }: Means,
+    { route, budget, tally, clock }: Means,
     request: ModelRequest,
     { upstream, attempt }: RunningAttempt,
     error: MillraceError,
@@ -59,13 +59,13 @@ export class Continuation {
       .usable(request.model)
       .filter((index) => index !== upstream.index && route.upstream(index).options.continues);
     if (among.length === 0) return undefined;
-    if (!budget.take(tally.running)) {
+    if (!budget.take(tally.running, clock.now())) {
       tally.budgetExhausted();
       return undefined;
     }
     const place = route.take(among, request.model);
     if (!place) {
-      budget.give();
+      budget.undo(clock.now());
       return undefined;
     }
     this.error = error;

@@ -53,6 +53,7 @@ export class RunningAttempt implements AttemptEvents {
     const { means, request, encoder, tap, trace, place, number, continuation } = parts;
     this.#parts = parts;
     this.#startMs = means.clock.now();
+    if (number === 1) for (const each of [means.budget, means.hedges]) each.began(this.#startMs);
     this.upstream = means.route.upstream(place.upstream);
     this.key = means.keys.take(this.upstream);
     const { name, provider: providerName } = this.upstream.options;

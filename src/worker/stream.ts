@@ -16,13 +16,14 @@ import type { Encoder } from '../protocol/dialect.ts';
 import type { ModelRequest } from '../protocol/request.ts';
 import type { AttemptFact, StreamEnded } from '../threads/facts.ts';
 import type { Alarm } from './alarms.ts';
+import { attemptFailed } from './attempt-failed.ts';
 import type { AttemptFailure } from './attempt-parts.ts';
 import { Continuation } from './continuation.ts';
 import { restAfter } from './key-ring.ts';
 import type { Means } from './means.ts';
 import { blame, type Place, type PlaceOutcome } from './place.ts';
 import { PlaceWait } from './place-wait.ts';
-import { tellFailed, tellPicked } from './points.ts';
+import { tellPicked } from './points.ts';
 import { RunningAttempt, type RunningEvents } from './running-attempt.ts';
 import { type StreamFacts, streamEnded } from './stream-ended.ts';
 import { StreamTrace } from './stream-trace.ts';
@@ -140,8 +141,8 @@ export class Stream implements RunningEvents {
     const { error } = failure;
     const rest = restAfter(this.#means, run, failure);
     this.#leave(run, rest.otherKey ? 'neither' : blame(error), error.code);
-    const { index, options } = run.upstream;
-    this.#tellFailed(index, options.name, error);
+    const { responseId } = this.facts.turn;
+    attemptFailed(this.#means, this.#tap.address, responseId, run.upstream, error);
     if (this.#committed) return this.#broken(run, error);
     this.#failure = error;
     if (error.failure.retry === 'never') {
@@ -149,7 +150,7 @@ export class Stream implements RunningEvents {
       return this.#fail(error);
     }
     // Another key of the same upstream is as good as another upstream.
-    if (!rest.otherKey) this.#attempts.failed(index, rest.floorMs);
+    if (!rest.otherKey) this.#attempts.failed(run.upstream.index, rest.floorMs);
     this.#freeRetry = !failure.sent;
     if (this.#runs.length === 0) this.#choose();
   }
@@ -187,8 +188,11 @@ export class Stream implements RunningEvents {
 
   /** No upstream has room: in line with the others, for a while. */
   #queue(): void {
-    const fail = (error: MillraceError) => this.#fail(error);
-    this.#line.begin(this.#request.model, () => this.#try(), fail);
+    this.#line.begin(
+      this.#request.model,
+      () => this.#try(),
+      (error) => this.#fail(error),
+    );
   }
 
   /** Its turn: is there room now? */
@@ -204,10 +208,10 @@ export class Stream implements RunningEvents {
   }
 
   #go(among: readonly number[]): void {
-    const { tally, budget, route } = this.#means;
+    const { tally, budget, route, clock } = this.#means;
     let taken: RetryBudget | undefined;
     if (this.#attempts.made > 0) {
-      if (!this.#freeRetry && !budget.take(tally.running)) {
+      if (!this.#freeRetry && !budget.take(tally.running, clock.now())) {
         tally.budgetExhausted();
         return this.#giveUp();
       }
@@ -216,7 +220,7 @@ export class Stream implements RunningEvents {
     }
     const place = route.take(among, this.#request.model);
     if (place) return this.#begin(place, taken);
-    taken?.give();
+    taken?.undo(clock.now());
     if (this.#failure) this.#fail(this.#failure);
     else this.#queue();
   }
@@ -265,13 +269,14 @@ export class Stream implements RunningEvents {
     if (this.#ended || this.#committed || this.#runs.length !== 1) return;
     // Our own back-pressure is nobody's delay.
     if (this.#held > 0) return this.#planHedge();
-    const { route, queue, hedges, tally } = this.#means;
+    const { route, queue, hedges, tally, clock } = this.#means;
     const { model } = this.#request;
     const others = route.usable(model).filter((index) => index !== first.upstream.index);
     const among = this.#attempts.untried(others);
-    if (among.length === 0 || queue.ahead(model) || !hedges.take(tally.running)) return;
+    if (among.length === 0 || queue.ahead(model)) return;
+    if (!hedges.take(tally.running, clock.now())) return;
     const place = route.take(among, model);
-    if (!place) return hedges.give();
+    if (!place) return hedges.undo(clock.now());
     tally.hedged();
     this.#begin(place, hedges);
   }
@@ -355,15 +360,6 @@ export class Stream implements RunningEvents {
     // The lane's next turn must not overtake frames that still wait.
     if (this.#tap.drained) this.#done();
     else this.#tap.onResumed(this.#done);
-  }
-
-  #tellFailed(index: number, upstream: string, error: MillraceError): void {
-    const { tally } = this.#means;
-    tellFailed(this.#tap.address, upstream, error.code);
-    tally.attemptFailed(index);
-    tally.error(error.code);
-    const said = { stream: this.#tap.address.stream, responseId: this.facts.turn.responseId };
-    this.#means.publish({ fact: 'attempt-failed', ...said, upstream, error: error.toWire() });
   }
 
   #publishEnd(

@@ -5,6 +5,7 @@
  */
 
 import { Board } from '../../src/coordinator/board.ts';
+import { Rates } from '../../src/coordinator/rates.ts';
 import { createAccept } from '../../src/main/accept.ts';
 import { Admit } from '../../src/main/admit.ts';
 import { Configured } from '../../src/main/configured.ts';
@@ -376,10 +377,18 @@ export class EngineSim {
       gone('killed by the simulation');
     };
     this.#endCoordinator = end;
+    const { clock, random } = this.world;
+    const publish = (fact: Fact) => heard({ type: 'fact', fact });
+    const rates = new Rates({ table: this.table, clock, random, publish });
+    const write = ({ options, seats }: Configuration) => {
+      board.write(options, seats);
+      rates.configure(options, seats);
+    };
     soon(() => {
-      board.write(start.options, start.seats);
+      write(start);
       heard({ type: 'ready' });
     });
+    const stopRates = this.world.ticker.every(100, () => (alive ? void rates.look() : stopRates()));
     const stopBeat = this.world.ticker.every(start.options.threads.heartbeatMs, () =>
       alive ? this.#cells.beat(COORDINATOR_ROW) : stopBeat(),
     );
@@ -388,8 +397,7 @@ export class EngineSim {
         post: (message) =>
           soon(() => {
             if (message.type !== 'configure') return;
-            const { options, seats } = message.configuration;
-            board.write(options, seats);
+            write(message.configuration);
             heard({ type: 'answer', id: message.id });
           }),
         listen: (handler) => {

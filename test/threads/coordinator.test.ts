@@ -6,7 +6,9 @@ import { openThreadCells } from '../../src/memory/thread-cells.ts';
 import { openUpstreamTable } from '../../src/memory/upstream-table.ts';
 import { dimensionsOf, schedule } from '../../src/observe/metrics.ts';
 import { schema } from '../../src/options/schema.ts';
+import { Circuit, CircuitWord, circuitState } from '../../src/policy/circuit.ts';
 import { allocateShared } from '../../src/threads/allocate.ts';
+import type { Fact } from '../../src/threads/facts.ts';
 import type { FromCoordinator } from '../../src/threads/messages.ts';
 import { COORDINATOR_ROW } from '../../src/threads/roster.ts';
 import { spawnCoordinator } from '../../src/threads/spawn.ts';
@@ -75,6 +77,47 @@ test('it writes the board, beats, drains by hand with an answer, follows changed
   await until(() => next.heard('ready').length === 1, 'the next one is ready');
   assert.equal(table.get(0, UpstreamWord.drained), 1, 'what an operator said stays said');
   await next.thread.end();
+});
+
+test('answers that fail too often open a circuit: the coordinator looks by itself, and soon again while they fail', async () => {
+  const many = schema.parse({
+    ...options,
+    upstreams: ['one', 'two'].map((name) => ({
+      name,
+      url: 'http://127.0.0.1:9/v1',
+      models: ['m'],
+    })),
+  });
+  const own = allocateShared(many, 1, schedule(dimensionsOf(many)).size);
+  const its = openThreadCells(own.threads);
+  const generation = its.renew(COORDINATOR_ROW);
+  const thread = spawnCoordinator({ generation, ...firstConfiguration(many), shared: own });
+  const facts: Fact[] = [];
+  let ready = false;
+  thread.channel.listen((message) => {
+    if (message.type === 'ready') ready = true;
+    if (message.type === 'fact') facts.push(message.fact);
+  });
+  await until(() => ready, 'ready');
+  const upstreams = openUpstreamTable(own.upstreams);
+  const cell = upstreams.circuit(1, 0);
+  // Once it has seen the circuit as it was, every look brings it nearer.
+  await until(() => {
+    cell.add(CircuitWord.succeeded, 2);
+    cell.add(CircuitWord.failed, 1);
+    return circuitState(cell) === Circuit.open;
+  }, 'the circuit is open');
+  await until(() => facts.length > 0, 'the fact');
+  const [{ successShare, ...fact }] = facts as Extract<Fact, { fact: 'upstream-circuit' }>[];
+  assert.deepEqual(fact, {
+    fact: 'upstream-circuit',
+    upstream: 'two',
+    model: 'm',
+    change: 'opened',
+  });
+  assert.ok(successShare !== undefined && successShare > 0.6 && successShare < 0.8);
+  assert.equal(circuitState(upstreams.circuit(0, 0)), Circuit.closed);
+  await thread.end();
 });
 
 test('one that finds itself replaced stops beating', async () => {

@@ -25,6 +25,13 @@ export const balance = z.strictObject({
   circuitBreakerProbes: count(1, 1, 255).describe(
     'Streams a half-open circuit admits; it closes when all of them reached their first token.',
   ),
+  circuitBreakerSuccessShare: share(0.8).describe(
+    'A circuit also opens when a smaller share of its answers than this succeeded over a window; 0: never.',
+  ),
+  circuitBreakerVolume: count(20, 1, 1_000_000).describe(
+    'Answers that must have come in that window.',
+  ),
+  circuitBreakerWindowMs: ms(10_000, 100, 600_000).describe('Length of that window.'),
   ejectedShareMax: share(0.8).describe(
     'Largest share of the upstreams of a model that circuits may take out; one may always go, the last one never.',
   ),

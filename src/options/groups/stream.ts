@@ -24,14 +24,16 @@ export const stream = z.strictObject({
     'Base of the jittered wait before the same upstream is tried again.',
   ),
   retriesRunningMax: count(3, 0, 65_536).describe(
-    'Floor of the retry budget: this many retries may always run at once.',
+    'Floor of the retry budget, per worker: this many retries may always run at once, and as many begin each second.',
   ),
   retriesRunningShare: z
     .number()
     .min(0)
     .max(1)
     .default(0.2)
-    .describe('Share of the running streams that may be retries, above the floor.'),
+    .describe(
+      'Share of the running streams that may be retries, and of the attempts begun in the last ten seconds, above the floor.',
+    ),
   hedgeAfterMs: ms(0, 0, 600_000).describe(
     'When no first delta came by then, a second attempt runs at another upstream; the first with content stays, the other is closed. 0: never.',
   ),

@@ -94,47 +94,104 @@ describe('the retry budget', () => {
   test('never below its floor, never above the share', () => {
     const budget = new RetryBudget(0.2, 3);
     assert.deepEqual(
-      [0, 1, 2, 3].map(() => budget.take(5)),
+      [0, 1, 2, 3].map(() => budget.take(5, 0)),
       [true, true, true, false],
     );
     assert.equal(budget.running, 3);
-    assert.equal(budget.take(20), true);
-    assert.equal(budget.take(20), false);
+    assert.equal(budget.take(20, 0), true);
+    assert.equal(budget.take(20, 0), false);
     budget.give();
-    assert.equal(budget.take(20), true);
+    assert.equal(budget.take(20, 0), true);
   });
 
   test('a floor and a share of 0 allow none', () => {
-    assert.equal(new RetryBudget(0, 0).take(1000), false);
+    assert.equal(new RetryBudget(0, 0).take(1000, 0), false);
   });
 
-  test('as a model of it: whatever is taken, given and followed, as many run as a count says, and never above both bounds when taken', () => {
+  test('retries that end at once are bounded too: over ten seconds as many as the share of the attempts begun, or the floor a second', () => {
+    const budget = new RetryBudget(0.2, 3);
+    const retry = (nowMs: number) => {
+      const taken = budget.take(1_000, nowMs);
+      if (taken) budget.give();
+      return taken;
+    };
+    const count = (nowMs: number) => {
+      let taken = 0;
+      while (retry(nowMs)) taken++;
+      return taken;
+    };
+    assert.equal(count(0), 30, 'the floor');
+    for (let n = 0; n < 400; n++) budget.began(5_000);
+    assert.equal(count(5_000), 50, 'a fifth of 400, less what was taken before');
+    assert.equal(count(9_999), 0);
+    assert.equal(count(10_000), 30, 'ten seconds after the first ones');
+    assert.equal(count(14_999), 0);
+    assert.equal(
+      count(15_000),
+      0,
+      'what was begun in the sixth second is forgotten with what was taken there',
+    );
+    assert.equal(count(20_000), 30);
+    assert.equal(count(1e9), 30);
+  });
+
+  test('a place that came to nothing counts nowhere', () => {
+    const budget = new RetryBudget(0, 1);
+    for (let n = 0; n < 100; n++) {
+      assert.ok(budget.take(0, 0));
+      budget.undo(0);
+    }
+    assert.equal(budget.running, 0);
+  });
+
+  test('as a model of it: whatever is taken, given, undone and followed, as many run as a count says, and a retry is refused just when one of the four bounds says so', () => {
     const command = fc.oneof(
       fc.record({ kind: fc.constant('take' as const), streams: fc.nat(200) }),
-      fc.record({ kind: fc.constant('give' as const) }),
+      fc.record({ kind: fc.constant('began' as const), n: fc.nat(40) }),
+      fc.record({ kind: fc.constantFrom('give' as const, 'undo' as const) }),
+      fc.record({ kind: fc.constant('pass' as const), ms: fc.nat(4_000) }),
       fc.record({
         kind: fc.constant('follow' as const),
         share: fc.double({ min: 0, max: 1, noNaN: true }),
-        floor: fc.nat(10),
+        floor: fc.nat(4),
       }),
     );
     fc.assert(
       fc.property(fc.array(command, { maxLength: 200 }), (commands) => {
         let bounds = { share: 0.2, floor: 3 };
         let running = 0;
+        let nowMs = 1_790_000_000_123;
+        let begun: number[] = [];
+        let taken: number[] = [];
         const budget = new RetryBudget(bounds.share, bounds.floor);
+        const second = (ms: number) => Math.floor(ms / 1_000);
+        const recent = (times: number[]) =>
+          times.filter((ms) => second(nowMs) - second(ms) < 10).length;
         for (const each of commands) {
           if (each.kind === 'follow') {
             bounds = each;
             budget.follow(each.share, each.floor);
-          } else if (each.kind === 'give') {
-            if (running === 0) continue;
+          } else if (each.kind === 'pass') nowMs += each.ms;
+          else if (each.kind === 'began') {
+            for (let n = 0; n < each.n; n++) budget.began(nowMs);
+            begun = begun.concat(Array.from({ length: each.n }, () => nowMs));
+          } else if (each.kind === 'take') {
+            const { share, floor } = bounds;
+            const mayRun = running < floor || running + 1 <= share * each.streams;
+            const mayBegin =
+              recent(taken) < 10 * floor || recent(taken) + 1 <= share * recent(begun);
+            assert.equal(budget.take(each.streams, nowMs), mayRun && mayBegin);
+            if (!mayRun || !mayBegin) continue;
+            running += 1;
+            taken.push(nowMs);
+          } else if (running > 0) {
             running -= 1;
-            budget.give();
-          } else {
-            const fits = running < bounds.floor || running + 1 <= bounds.share * each.streams;
-            assert.equal(budget.take(each.streams), fits);
-            if (fits) running += 1;
+            if (each.kind === 'give') budget.give();
+            else {
+              budget.undo(nowMs);
+              const at = taken.findLastIndex((ms) => second(ms) === second(nowMs));
+              taken = taken.filter((_, index) => index !== at);
+            }
           }
           assert.equal(budget.running, running);
         }
