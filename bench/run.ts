@@ -29,18 +29,50 @@ const benches: readonly Bench[] = [
   ...(await microBenches()),
 ];
 
-const { values: flags, positionals: names } = parseArgs({
-  allowPositionals: true,
-  options: {
-    rounds: { type: 'string' },
-    quick: { type: 'boolean', default: false },
-    'no-pin': { type: 'boolean', default: false },
-    backend: { type: 'string', multiple: true, default: ['uws', 'ws'] },
-    'write-docs': { type: 'boolean', default: false },
-  },
-});
-
 const progress = (text: string): void => void process.stderr.write(`${text}\n`);
+
+function commandLine() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        rounds: { type: 'string' },
+        quick: { type: 'boolean', default: false },
+        'no-pin': { type: 'boolean', default: false },
+        backend: { type: 'string', multiple: true, default: ['uws', 'ws'] },
+        'write-docs': { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (error) {
+    progress(
+      `${error instanceof Error ? error.message : String(error)}\nsee npm run bench -- --help`,
+    );
+    return process.exit(2);
+  }
+}
+
+const { values: flags, positionals: names } = commandLine();
+if (flags.help) {
+  const width = Math.max(...benches.map(({ name }) => name.length));
+  const rows = benches.map(({ name, title }) => `  ${name.padEnd(width)}  ${title}`);
+  process.stdout.write(`npm run bench [name …] [-- flags]
+
+  npm run bench                        all of them: most of an hour
+  npm run bench echo relay             these two
+  npm run bench relay -- --quick       few rounds: is it the right order of magnitude?
+  npm run bench relay -- --write-docs  writes what was measured into docs/PERFORMANCE.md
+
+  --rounds N       rounds of each variant, interleaved; the median counts (5; quick: 2)
+  --backend NAME   uws or ws; may stand twice (both)
+  --no-pin         leaves it to the system which core runs what
+
+${rows.join('\n')}
+
+Exit code: 0 every goal reached, 1 one missed, 3 one inconclusive, 2 a bench could not run.
+`);
+  process.exit(0);
+}
 
 function settingsFor(bench: Bench): Settings {
   return {

@@ -254,6 +254,43 @@ for (const backend of backendsHere) {
       assert.equal((await fetch(origin, { method: 'POST' })).status, 404);
     });
 
+    test('who has no key, or a wrong one, gets 401 and learns nothing else; a key opens what it may', async (t) => {
+      const guarded = createEngine({
+        server: { port: 0, backend },
+        admin: { enabled: false },
+        log: { level: 'silent' },
+        keys: [{ name: 'small', key: 'right-key', models: ['demo'] }],
+        demo: { enabled: true, firstTokenMs: 5, tokensPerSecond: 2_000 },
+      });
+      t.after(() => guarded.close());
+      const base = (await guarded.listen()).url.replace('ws:', 'http:');
+      const bodies = {
+        responses: { model: 'demo', input: '@echo in' },
+        'chat/completions': asked('@echo in'),
+      };
+      for (const [path, body] of Object.entries(bodies)) {
+        const url = `${base}/v1/${path}`;
+        for (const authorization of [
+          undefined,
+          'Bearer wrong-key',
+          'Basic cmlnaHQta2V5',
+          'Bearer ',
+        ])
+          for (const sent of [body, 'x'.repeat(1_000), { model: 'secret' }]) {
+            const got = await posted(url, sent, authorization ? { authorization } : {});
+            assert.equal(got.status, 401, `${path} ${authorization}`);
+            assert.match(got.headers.get('www-authenticate') ?? '', /^Bearer/);
+            const { code } = got.json['error'] as { code: string };
+            assert.match(code, /^(missing|invalid)_api_key$/);
+            assert.ok(!got.text.includes('wrong-key'));
+          }
+        const authorization = 'Bearer right-key';
+        assert.equal((await posted(url, body, { authorization })).status, 200);
+        const other = await posted(url, { ...body, model: 'other' }, { authorization });
+        assert.ok([403, 404].includes(other.status), other.text);
+      }
+    });
+
     test('a body of 4 MB is parsed elsewhere and answered', async () => {
       const padding = 'y'.repeat(4 * 1024 * 1024);
       const got = await posted(completions, { ...asked('@echo large'), metadata: { padding } });

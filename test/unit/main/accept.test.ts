@@ -106,12 +106,11 @@ describe('keys', () => {
     assert.equal(principal({ authorization: 'Bearer whatever' }, {}), 'anonymous');
   });
 
-  it('asks for none in the demo', () => {
-    assert.equal(principal({}, { keys, demo: { enabled: true } }), 'anonymous');
-    assert.equal(
-      principal({ authorization: 'Bearer wrong' }, { keys, demo: { enabled: true } }),
-      'anonymous',
-    );
+  it('asks for them in the demo too', () => {
+    const demo = { keys, demo: { enabled: true } };
+    assert.equal(principal({}, demo), 'MILLRACE_KEY_MISSING');
+    assert.equal(principal({ authorization: 'Bearer wrong' }, demo), 'MILLRACE_KEY_INVALID');
+    assert.equal(principal({}, { demo: { enabled: true } }), 'anonymous');
   });
 
   it('takes each configured key as a bearer token and gives each its own name', () => {
