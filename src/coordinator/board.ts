@@ -49,7 +49,8 @@ export class Board {
       // A rest belongs to a place in the list of keys.
       if (isNew || (keys.get(name) ?? keyList(upstream)) !== keyList(upstream))
         this.#table.clearKeys(row);
-      this.#table.set(row, UpstreamWord.weight, weight);
+      const byHand = this.#table.get(row, UpstreamWord.weightByHand);
+      this.#table.set(row, UpstreamWord.weight, byHand || weight);
       this.#places(row, upstream, pool);
       this.#table.set(row, UpstreamWord.epoch, since);
       // Last: workers choose among rows that are present.
@@ -123,14 +124,27 @@ export class Board {
 
   /** Takes an upstream out of choice by hand, or back in; its running streams finish. Throws for an unknown name. */
   drain(name: string, drained: boolean): void {
+    this.#table.set(this.#rowOf(name).row, UpstreamWord.drained, drained ? 1 : 0);
+    this.#table.bump();
+  }
+
+  /** Another weight than the configured one, over changes of the configuration; 0: the configured one again. Returns what counts now. Throws for an unknown name. */
+  weigh(name: string, byHand: number): number {
+    const { row, weight } = this.#rowOf(name);
+    this.#table.set(row, UpstreamWord.weightByHand, byHand);
+    this.#table.set(row, UpstreamWord.weight, byHand || weight);
+    this.#table.bump();
+    return byHand || weight;
+  }
+
+  #rowOf(name: string): { readonly row: number; readonly weight: number } {
     const index = this.#upstreams.findIndex((upstream) => upstream.name === name);
     if (index < 0) {
       const names = this.#upstreams.map((upstream) => upstream.name).join(', ');
       const expected = names === '' ? 'a configured upstream (there is none)' : `one of ${names}`;
       throw new MillraceError('MILLRACE_FIELD_INVALID', { path: 'upstream', expected, got: name });
     }
-    this.#table.set(this.#seats[index].row, UpstreamWord.drained, drained ? 1 : 0);
-    this.#table.bump();
+    return { row: this.#seats[index].row, weight: this.#upstreams[index].weight };
   }
 }
 

@@ -51,11 +51,12 @@ function beat(): void {
   cells.beat(COORDINATOR_ROW);
 }
 
-function drain({ upstream, drained, id }: Extract<ToCoordinator, { type: 'drain' }>): void {
+/** What an operator asks for, answered and said. */
+function act(id: number, action: () => Fact): void {
   try {
-    board.drain(upstream, drained);
+    const fact = action();
     port.post({ type: 'answer', id });
-    port.post({ type: 'fact', fact: { fact: 'upstream-drain', upstream, drained } });
+    publish(fact);
   } catch (thrown) {
     port.post({ type: 'answer', id, error: asMillraceError(thrown).toWire() });
   }
@@ -64,7 +65,17 @@ function drain({ upstream, drained, id }: Extract<ToCoordinator, { type: 'drain'
 port.listen((message) => {
   switch (message.type) {
     case 'drain':
-      return drain(message);
+      return act(message.id, () => {
+        const { upstream, drained } = message;
+        board.drain(upstream, drained);
+        return { fact: 'upstream-drain', upstream, drained };
+      });
+    case 'weigh':
+      return act(message.id, () => {
+        const { upstream } = message;
+        const weight = board.weigh(upstream, message.weight);
+        return { fact: 'upstream-weight', upstream, weight, byHand: message.weight !== 0 };
+      });
     case 'configure':
       configure(message.configuration);
       return port.post({ type: 'answer', id: message.id });

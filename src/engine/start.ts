@@ -43,6 +43,7 @@ function sources(parts: Assembled): AdminSources {
     status: () => status(parts),
     events: () => observer.events.list(),
     drain: (name, drained) => coordination.drain(name, drained),
+    weigh: (name, weight) => coordination.weigh(name, weight),
     fault: (error, where) => server.fault(error, where),
   };
 }

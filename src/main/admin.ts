@@ -1,5 +1,5 @@
 /**
- * The admin port: health, readiness, metrics, status, and draining an upstream by hand. Plain node:http on an address of its
+ * The admin port: health, readiness, metrics, status, and draining or weighing an upstream by hand. Plain node:http on an address of its
  * own, apart from the clients' port, so that a flood of clients cannot hide the process from its operator.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
@@ -19,6 +19,8 @@ export interface AdminSources {
   events(): unknown;
   /** Rejects with a MillraceError; resolves when no new stream will start there (or may again). */
   drain(upstream: string, drained: boolean): Promise<void>;
+  /** As `drain`: another weight than the configured one, 1 to 65535; 0: that one again. */
+  weigh(upstream: string, weight: number): Promise<void>;
   /** A source threw something that is not a MillraceError: for the log; the client only learns that it failed. */
   fault?(error: unknown, where: string): void;
 }
@@ -34,6 +36,7 @@ export interface Admin {
 /** Actions carry no body; whatever is sent is read only to be dropped. */
 const BODY_BYTES_MAX = 64 * 1024;
 const CONNECTIONS_MAX = 256;
+const WEIGHT_MAX = 65_535;
 const REQUEST_TIMEOUT_MS = 10_000;
 
 interface Answer {
@@ -137,12 +140,12 @@ async function answerTo(
     throw new MillraceError('MILLRACE_HOST_FORBIDDEN', {});
   }
   const path = (request.url ?? '/').split('?')[0];
-  const action = /^\/upstreams\/([^/]+)\/(drain|undrain)$/.exec(path);
+  const action = /^\/upstreams\/([^/]+)\/(drain|undrain|weight\/(\d{1,5}|configured))$/.exec(path);
   if (action) {
     if (request.method !== 'POST') return wrongMethod('POST');
     const refused = checkToken(options.admin.token, request.headers.authorization);
     if (refused) return refused;
-    return drain(options, sources, action[1], action[2] === 'drain');
+    return act(options, sources, action);
   }
   const page = pages[path];
   if (!page) throw new MillraceError('MILLRACE_PATH_UNKNOWN', {});
@@ -179,18 +182,32 @@ async function exportMetrics(sources: AdminSources, accept: string | undefined):
   }
 }
 
-async function drain(
+/** `said`: the upstream's name, what to do, and the weight. */
+async function act(
   options: Options,
   sources: AdminSources,
-  encoded: string,
-  drained: boolean,
+  [, encoded, action, said]: readonly (string | undefined)[],
 ): Promise<Answer> {
-  const name = decoded(encoded);
+  const name = decoded(encoded ?? '');
   if (!options.upstreams.some((upstream) => upstream.name === name)) {
     return json(404, { error: { code: 'upstream_not_found', message: 'no such upstream' } });
   }
-  await sources.drain(name, drained);
-  return json(200, { upstream: name, drained });
+  if (said === undefined) {
+    const drained = action === 'drain';
+    await sources.drain(name, drained);
+    return json(200, { upstream: name, drained });
+  }
+  if (said === 'configured') {
+    await sources.weigh(name, 0);
+    return json(200, { upstream: name, weight: said });
+  }
+  const weight = Number(said);
+  if (weight < 1 || weight > WEIGHT_MAX) {
+    const expected = `a number from 1 to ${WEIGHT_MAX}, or configured`;
+    throw new MillraceError('MILLRACE_FIELD_INVALID', { path: 'weight', expected, got: said });
+  }
+  await sources.weigh(name, weight);
+  return json(200, { upstream: name, weight });
 }
 
 function decoded(text: string): string {

@@ -112,6 +112,15 @@ export class Coordination {
 
   /** Takes an upstream out of choice, or back in. Rejects with a typed error when there is no such upstream. */
   drain(upstream: string, drained: boolean): Promise<void> {
+    return this.#ask((id) => ({ type: 'drain', upstream, drained, id }));
+  }
+
+  /** Another weight than the configured one; 0: that one again. Rejects as `drain`. */
+  weigh(upstream: string, weight: number): Promise<void> {
+    return this.#ask((id) => ({ type: 'weigh', upstream, weight, id }));
+  }
+
+  #ask(message: (id: number) => ToCoordinator): Promise<void> {
     return new Promise((resolve, reject) => {
       if (!this.#serving || !this.#thread) {
         const reason = 'it is being replaced';
@@ -119,7 +128,7 @@ export class Coordination {
       }
       const id = this.#nextQuestion++;
       this.#questions.set(id, { resolve, reject });
-      this.#thread.channel.post({ type: 'drain', upstream, drained, id });
+      this.#thread.channel.post(message(id));
     });
   }
 

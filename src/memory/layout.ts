@@ -136,6 +136,8 @@ export const UpstreamWord = {
   epoch: 6,
   /** What capacity may grow to. */
   capacityMax: 7,
+  /** What an operator set instead of the configured weight; 0 = nothing. */
+  weightByHand: 8,
 } as const;
 export const UPSTREAM_ROW_WORDS = 16;
 

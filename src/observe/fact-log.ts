@@ -44,6 +44,11 @@ export function logFact(log: Log, fact: Fact, streams: boolean, bound: LineBound
         fields,
         `upstream ${fact.upstream} is ${fact.drained ? 'drained' : 'back in service'}`,
       );
+    case 'upstream-weight':
+      return log.info(
+        fields,
+        `upstream ${fact.upstream} has the weight ${fact.weight}${fact.byHand ? ' by hand' : ' as configured'}`,
+      );
     case 'upstream-key-refused':
       return log.warn(
         fields,

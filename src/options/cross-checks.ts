@@ -48,7 +48,8 @@ function ports({ server, admin }: Options): Problem[] {
 
 /** A WebSocket back end is no HTTP upstream, nor the other way round. */
 function backEnds({ upstreams, proxy, memory }: Options): Problem[] {
-  const problems = upstreams.flatMap(({ provider, url, models, reuse }, index): Problem[] => {
+  const problems = upstreams.flatMap((upstream, index): Problem[] => {
+    const { provider, url, models, reuse, healthPath, healthCheck } = upstream;
     const isSocket = provider === SOCKET_PROVIDER;
     const wrong = (key: string, text: string, got: unknown): Problem => ({
       path: ['upstreams', index, key],
@@ -64,6 +65,12 @@ function backEnds({ upstreams, proxy, memory }: Options): Problem[] {
     }
     if (isSocket && models.length > 0)
       found.push(wrong('models', 'must be empty for the provider websocket', models));
+    if (!isSocket && healthCheck === 'ping')
+      found.push(wrong('healthCheck', 'ping is for the provider websocket only', healthCheck));
+    if (healthCheck === 'http' && healthPath === undefined)
+      found.push(wrong('healthCheck', 'http needs healthPath', healthCheck));
+    if (healthCheck === 'tls' && !/^(https|wss):/.test(url))
+      found.push(wrong('healthCheck', 'tls needs a URL with https:// or wss://', healthCheck));
     if (!isSocket && reuse) found.push(wrong('reuse', 'is for the provider websocket only', reuse));
     return found;
   });

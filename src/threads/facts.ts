@@ -30,6 +30,13 @@ export type Fact =
       readonly successShare?: number;
     }
   | { readonly fact: 'upstream-drain'; readonly upstream: string; readonly drained: boolean }
+  | {
+      readonly fact: 'upstream-weight';
+      readonly upstream: string;
+      readonly weight: number;
+      /** Set by an operator; false: the configured one again. */
+      readonly byHand: boolean;
+    }
   /** Said once: the upstream does not accept one of its keys. `key` is its place in the list, from 1. */
   | {
       readonly fact: 'upstream-key-refused';

@@ -75,6 +75,13 @@ export type ToCoordinator =
       readonly drained: boolean;
       readonly id: number;
     }
+  /** Another weight, by hand; 0: the configured one. */
+  | {
+      readonly type: 'weigh';
+      readonly upstream: string;
+      readonly weight: number;
+      readonly id: number;
+    }
   /** Changed options. Answered when the rows are written. */
   | { readonly type: 'configure'; readonly configuration: Configuration; readonly id: number }
   | { readonly type: 'stop' };

@@ -51,6 +51,15 @@ test('it writes the board, beats, drains by hand with an answer, follows changed
     said.some((message) => message.type === 'fact' && message.fact.fact === 'upstream-drain'),
   );
 
+  thread.channel.post({ type: 'weigh', upstream: 'one', weight: 30, id: 10 });
+  await until(() => heard('answer').length === 3, 'the third answer');
+  assert.equal(table.get(0, UpstreamWord.weight), 30);
+  const weighed = { fact: 'upstream-weight', upstream: 'one', weight: 30, byHand: true };
+  await until(() => heard('fact').length === 2, 'both are said');
+  assert.deepEqual(said.at(-1), { type: 'fact', fact: weighed });
+  thread.channel.post({ type: 'weigh', upstream: 'one', weight: 0, id: 11 });
+  await until(() => heard('answer').length === 4, 'the fourth answer');
+
   const changed = schema.parse({
     ...options,
     upstreams: [
@@ -64,7 +73,7 @@ test('it writes the board, beats, drains by hand with an answer, follows changed
   ];
   const configuration = { epoch: 2, options: changed, seats };
   thread.channel.post({ type: 'configure', configuration, id: 9 });
-  await until(() => heard('answer').length === 3, 'the answer to changed options');
+  await until(() => heard('answer').length === 5, 'the answer to changed options');
   const word = (row: number, name: keyof typeof UpstreamWord) => table.get(row, UpstreamWord[name]);
   assert.deepEqual([word(1, 'present'), word(1, 'epoch'), word(1, 'weight')], [1, 2, 1]);
   assert.deepEqual([word(0, 'weight'), word(0, 'drained')], [5, 1], 'who stays keeps its marks');

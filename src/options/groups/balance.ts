@@ -9,6 +9,9 @@ export const balance = z.strictObject({
     .default('RoundRobin')
     .describe('How an upstream is chosen.'),
   healthCheckIntervalMs: ms(5_000, 50).describe('Time between two health probes of an upstream.'),
+  healthCheckFastMs: ms(1_000, 50).describe(
+    'That time while the last probe failed or the upstream is out; never more than healthCheckIntervalMs.',
+  ),
   healthTimeoutMs: ms(2_000, 10).describe('A probe fails after this time.'),
   fall: count(3, 1, 100).describe('Failed probes in a row that take an upstream out.'),
   rise: count(2, 1, 100).describe('Good probes in a row that bring it back.'),

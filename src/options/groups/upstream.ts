@@ -70,5 +70,11 @@ export const upstream = z.strictObject({
     .string()
     .startsWith('/')
     .optional()
-    .describe('Path probed with GET, from the origin; absent: a TCP connection is enough.'),
+    .describe('Path probed with GET, from the origin; absent: a connection is enough.'),
+  healthCheck: z
+    .enum(['http', 'tcp', 'tls', 'ping'])
+    .optional()
+    .describe(
+      'How it is probed: GET of healthPath, a TCP connection, a TLS handshake, or a ping over a WebSocket (back ends only); absent: http where healthPath is set, else a connection, with its handshake where the URL is https:// or wss://.',
+    ),
 });

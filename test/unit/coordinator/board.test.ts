@@ -66,6 +66,27 @@ test('draining by hand and back; an unknown name is a typed error that names the
   );
 });
 
+test('a weight by hand counts over changes and a new coordinator until it is taken back; a new upstream has its own', () => {
+  const { table, board: b } = board();
+  b.write({ upstreams, pool }, seats);
+  const [one, two] = upstreams;
+  const weight = () => table.get(0, UpstreamWord.weight);
+  const epoch = table.epoch();
+  assert.equal(b.weigh('one', 40), 40);
+  assert.notEqual(table.epoch(), epoch, 'balancers work out their turns anew');
+  b.write({ upstreams: [{ ...one, weight: 9 }, two], pool }, seats);
+  assert.equal(weight(), 40);
+  const next = new Board(table);
+  next.write({ upstreams: [{ ...one, weight: 9 }, two], pool }, seats);
+  assert.equal(weight(), 40);
+  assert.equal(next.weigh('one', 0), 9);
+  assert.equal(weight(), 9);
+  next.weigh('one', 40);
+  next.write({ upstreams, pool }, [{ row: 0, since: 2 }, seats[1]]);
+  assert.equal(weight(), 3, 'the row is another one’s');
+  assert.throws(() => b.weigh('three', 1), /one of one, two, got three/);
+});
+
 test('changed options: who stays keeps its marks, who left takes no more, a row given on begins anew while streams there count on', () => {
   const table = openUpstreamTable(allocateUpstreamTable(3, 2));
   const b = new Board(table);

@@ -14,6 +14,7 @@ interface Setting {
   readonly admin: Admin;
   readonly state: { ready: boolean; reason: string };
   readonly drains: [string, boolean][];
+  readonly weights: [string, number][];
   readonly faults: string[];
 }
 
@@ -31,6 +32,7 @@ async function setting(
   });
   const state = { ready: true, reason: 'serving' };
   const drains: [string, boolean][] = [];
+  const weights: [string, number][] = [];
   const faults: string[] = [];
   const admin = await startAdmin(options, {
     ready: () => state,
@@ -41,11 +43,12 @@ async function setting(
     events: () => ({ total: 1, events: [{ number: 1, event: 'upstream-health' }] }),
     status: () => ({ uptimeS: 1 }),
     drain: async (upstream, drained) => void drains.push([upstream, drained]),
+    weigh: async (upstream, weight) => void weights.push([upstream, weight]),
     fault: (_, where) => void faults.push(where),
     ...changes,
   });
   t.after(() => admin.close());
-  return { admin, state, drains, faults };
+  return { admin, state, drains, weights, faults };
 }
 
 interface Asked {
@@ -144,6 +147,41 @@ test('an upstream is drained and taken back with the token', async (t) => {
     ['a.b-c', true],
     ['a.b-c', false],
   ]);
+});
+
+test('an upstream gets another weight and its own back with the token, within the bounds', async (t) => {
+  const { admin, weights } = await setting(t);
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const weigh = (said: string) =>
+    ask(admin, `/upstreams/a.b-c/weight/${said}`, { method: 'POST', headers });
+  for (const [said, weight] of [
+    ['1', 1],
+    ['65535', 65_535],
+    ['configured', 'configured'],
+  ] as const) {
+    const { status, body } = await weigh(said);
+    assert.equal(status, 200);
+    assert.deepEqual(JSON.parse(body), { upstream: 'a.b-c', weight });
+  }
+  const made = [
+    ['a.b-c', 1],
+    ['a.b-c', 65_535],
+    ['a.b-c', 0],
+  ];
+  assert.deepEqual(weights, made);
+  for (const said of ['0', '65536']) {
+    const refused = await weigh(said);
+    assert.equal(refused.status, 400);
+    assert.match(refused.body, /weight must be a number from 1 to 65535, or configured, got/);
+  }
+  for (const said of ['-1', '1.5', '123456', '', 'x'])
+    assert.equal((await weigh(said)).status, 404);
+  const other = await ask(admin, '/upstreams/b/weight/2', { method: 'POST', headers });
+  assert.equal(codeOf(other), 'upstream_not_found');
+  const bare = await ask(admin, '/upstreams/a.b-c/weight/2', { method: 'POST' });
+  assert.equal(bare.status, 401);
+  assert.equal((await ask(admin, '/upstreams/a.b-c/weight/2')).status, 405);
+  assert.deepEqual(weights, made);
 });
 
 test('without the right token nothing is drained', async (t) => {

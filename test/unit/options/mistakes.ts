@@ -385,6 +385,17 @@ export const mistakes: readonly Mistake[] = [
     says: ['upstreams[0].reuse is for the provider websocket only, got true (file FILE:2:39)'],
   },
   {
+    what: 'health checks that the upstream cannot answer',
+    file: yaml(
+      'upstreams:\n  - {name: a, url: "http://a", healthCheck: ping}\n  - {name: b, url: "ws://b", provider: websocket, healthCheck: tls}\n  - {name: c, url: "https://c", healthCheck: http}\n',
+    ),
+    says: [
+      'upstreams[0].healthCheck ping is for the provider websocket only, got "ping" (file FILE:2:45)',
+      'upstreams[1].healthCheck tls needs a URL with https:// or wss://, got "tls" (file FILE:3:64)',
+      'upstreams[2].healthCheck http needs healthPath, got "http" (file FILE:4:46)',
+    ],
+  },
+  {
     what: 'messages of back ends that never fit into the slab',
     file: yaml(
       'upstreams:\n  - {name: a, url: "ws://a", provider: websocket}\nmemory: {slabBytes: 1048576}\nproxy: {messageBytesMax: 1048576}\n',
