@@ -2,9 +2,10 @@
  * One socket towards an upstream, with the undici client that speaks HTTP/1.1 over it. The socket is ours: closing it ends
  * whatever the client does, in every phase, and a second connect of the client is refused.
  */
+import { createRequire } from 'node:module';
 import net from 'node:net';
 import tls from 'node:tls';
-import { Client } from 'undici';
+import type * as Undici from 'undici';
 import type { PooledLine } from './sockets.ts';
 
 export interface LineOptions {
@@ -41,10 +42,13 @@ export function connectSocket(
 export const connectedEvent = (origin: string): 'connect' | 'secureConnect' =>
   origin.startsWith('https:') ? 'secureConnect' : 'connect';
 
+/** Loaded by the first upstream that asks for it: most workers never need what takes a third of their start. */
+let undici: typeof Undici;
+
 export class Line implements PooledLine {
   readonly origin: string;
   readonly socket: net.Socket;
-  readonly client: Client;
+  readonly client: Undici.Client;
   /** Exchanges it served. */
   uses = 0;
 
@@ -53,7 +57,8 @@ export class Line implements PooledLine {
     this.origin = options.origin;
     this.socket = socket;
     let handed = false;
-    this.client = new Client(options.origin, {
+    undici ??= createRequire(import.meta.url)('undici') as typeof undici;
+    this.client = new undici.Client(options.origin, {
       // Clocks are the wheel's business; undici's own are coarse.
       headersTimeout: 0,
       bodyTimeout: 0,

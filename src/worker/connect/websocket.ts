@@ -1,5 +1,6 @@
 /** WebSockets towards back ends, over the `ws` client: no redirects, no compression, every phase bounded. */
-import { type RawData, WebSocket } from 'ws';
+import { createRequire } from 'node:module';
+import type * as Ws from 'ws';
 import { MillraceError } from '../../errors.ts';
 import { close as closeCode } from '../../protocol/close.ts';
 import type {
@@ -38,9 +39,12 @@ export class WebSocketTransport implements SocketTransport {
   }
 }
 
+/** Loaded by the first back end: a worker that has none starts without it. */
+let ws: typeof Ws;
+
 class ClientSocket implements UpstreamSocket {
   readonly #upstream: string;
-  readonly #client: WebSocket;
+  readonly #client: Ws.WebSocket;
   readonly #gone: () => void;
   #handler: SocketHandler;
   #isOpen = false;
@@ -55,7 +59,8 @@ class ClientSocket implements UpstreamSocket {
     this.#upstream = upstream;
     this.#handler = handler;
     this.#gone = gone;
-    const client = new WebSocket(url, protocol === undefined ? [] : [protocol], {
+    ws ??= createRequire(import.meta.url)('ws') as typeof ws;
+    const client = new ws.WebSocket(url, protocol === undefined ? [] : [protocol], {
       headers,
       maxPayload: messageBytesMax,
       perMessageDeflate: false,
@@ -138,7 +143,7 @@ class ClientSocket implements UpstreamSocket {
     this.#handler.opened();
   }
 
-  #received(data: RawData, binary: boolean): void {
+  #received(data: Ws.RawData, binary: boolean): void {
     if (!this.#over) this.#handler.message(data as Buffer, binary);
   }
 
