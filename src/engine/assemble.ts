@@ -8,6 +8,7 @@ import { Counts } from '../main/counts.ts';
 import { Crew } from '../main/crew.ts';
 import { Deliver } from '../main/deliver.ts';
 import { DemoStatus } from '../main/demo-status.ts';
+import { DoorLimits } from '../main/door-limits.ts';
 import { Overload } from '../main/overload.ts';
 import { Requests } from '../main/requests.ts';
 import { createRoutes } from '../main/routes.ts';
@@ -18,6 +19,7 @@ import { Tally } from '../main/tally.ts';
 import { openCounters } from '../memory/counters.ts';
 import { UPSTREAM_ROWS } from '../memory/layout.ts';
 import { openLedger, writeOffLedger } from '../memory/ledger.ts';
+import { openLimitTable } from '../memory/limit-table.ts';
 import { openSessionCells } from '../memory/session-cells.ts';
 import { openSlab } from '../memory/slab.ts';
 import { openThreadCells } from '../memory/thread-cells.ts';
@@ -25,12 +27,11 @@ import { openUpstreamTable } from '../memory/upstream-table.ts';
 import { type Log } from '../observe/log.ts';
 import { dimensionsOf, schedule } from '../observe/metrics.ts';
 import type { Options } from '../options/schema.ts';
-import { unlimited } from '../policy/limit/limiter.ts';
 import { UpstreamRoster } from '../policy/upstream-roster.ts';
 import { dialects as builtIn } from '../protocol/dialects/dialects.ts';
 import { allocateShared } from '../threads/allocate.ts';
 import type { Fact } from '../threads/facts.ts';
-import { MAIN_ROW, WORKER_ROW } from '../threads/roster.ts';
+import { limitOwner, MAIN_ROW, WORKER_ROW } from '../threads/roster.ts';
 import { spawnCoordinator } from '../threads/spawn.ts';
 import { WorkerPool } from '../threads/worker-pool.ts';
 import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
@@ -67,6 +68,7 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     events: {
       fact,
       bury: (request) => server.bury(request),
+      gone: (worker, generation) => void memory.limits.disown(limitOwner(worker, generation)),
       fold: (worker, generation) => {
         fold(memory, worker, generation);
         server.abandon(worker);
@@ -78,14 +80,20 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
   const deliver = new Deliver(sessions, requests, slab, counts, delivered);
   const sockets = createSockets(own.sockets, options, counts, clock, () => server);
   const told = admitEvents(() => server, sockets, overload);
-  const admit = new Admit(options, dialects, requests, crew.links, unlimited, clock, counts, told);
+  const door = new DoorLimits(options, memory.limits, counts);
+  const admit = new Admit(options, dialects, requests, crew.links, door, clock, counts, told);
   const authenticate = createAuthHook(options, crew, systemTicker);
-  const accept = createAccept(options, { paths: own.paths, ...(authenticate && { authenticate }) });
+  const accept = createAccept(options, {
+    paths: own.paths,
+    arrives: (address, nowMs) => door.arrives(address, nowMs),
+    ...(authenticate && { authenticate }),
+  });
   const routes = createRoutes(options, accept, systemClock, (head) => demo.reply(head), own.paths);
   const server: Server = new Server({
     options,
     overload,
     accept,
+    door,
     admit,
     crew,
     dialects,
@@ -98,8 +106,8 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     fact,
     paths: own.paths,
   });
-  configured.join(observer, overload, admit, sessions, requests, routes, server);
-  const live = { observer, counted, coordination, crew, server, deliver, overload };
+  configured.join(door, observer, overload, admit, sessions, requests, routes, server);
+  const live = { door, observer, counted, coordination, crew, server, deliver, overload };
   return { ...memory, ...live };
 }
 
@@ -119,6 +127,7 @@ function openMemory(options: Options, workers: number) {
     sessions: new Sessions(sessionCells, options.session.creditBytes, workers),
     requests: new Requests(ledger, options.memory.retainedBytesMax),
     slab: openSlab(shared.slab),
+    limits: openLimitTable(shared.limits),
     table,
     ledger,
     tally,

@@ -1,8 +1,10 @@
 /** Starts what was assembled, in the order in which the parts need one another. */
 import { type Admin, type AdminSources, startAdmin } from '../main/admin.ts';
 import type { Listening } from '../main/backend/backend.ts';
+import { limitsView } from '../main/limits-view.ts';
 import { readiness, status } from '../main/status.ts';
 import { createExporter } from '../observe/prometheus.ts';
+import { systemClock } from '../threads/world.ts';
 import type { Assembled } from './assemble.ts';
 import type { Started } from './started.ts';
 
@@ -41,6 +43,8 @@ function sources(parts: Assembled): AdminSources {
     ready: () => readiness(parts),
     metrics: (accept) => exporter.answer(accept),
     status: () => status(parts),
+    limits: () =>
+      limitsView(parts.configured.now.options, parts.door.plan, parts.limits, systemClock.now()),
     events: () => observer.events.list(),
     drain: (name, drained) => coordination.drain(name, drained),
     weigh: (name, weight) => coordination.weigh(name, weight),

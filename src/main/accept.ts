@@ -54,6 +54,8 @@ export interface AcceptParts {
   readonly wall?: () => number;
   /** With what the application adds; absent: the options' own. */
   readonly paths?: Paths;
+  /** Asked about each handshake of an address: 0, or how long it has to wait. */
+  readonly arrives?: (address: string, nowMs: number) => number;
   /** Unguessable bytes, for tickets. */
   readonly fill?: (bytes: Uint8Array) => void;
 }
@@ -99,12 +101,14 @@ class Door implements Accept {
   readonly #principals = new Held();
   readonly #failures = new Failures();
   readonly #tickets: Tickets;
+  readonly #arrives: AcceptParts['arrives'];
   #rules: Rules;
 
   constructor(options: Options, parts: AcceptParts) {
     const { authenticate, wall = Date.now, paths, fill = randomFillSync } = parts;
     this.#authenticate = authenticate;
     this.#wall = wall;
+    this.#arrives = parts.arrives;
     this.#tickets = new Tickets(fill);
     this.#paths = paths ?? servedPaths(options);
     this.#rules = rulesOf(options);
@@ -123,6 +127,11 @@ class Door implements Accept {
     if (waitMs > 0) {
       const error = new MillraceError('MILLRACE_HANDSHAKES_LIMITED', { waitMs: Math.ceil(waitMs) });
       return refuse(error, waitMs);
+    }
+    const restMs = this.#arrives?.(head.address, nowMs) ?? 0;
+    if (restMs > 0) {
+      const error = new MillraceError('MILLRACE_RATE_LIMITED', { waitMs: Math.ceil(restMs) });
+      return refuse(error, restMs);
     }
     const found = this.#authenticated(head, nowMs, this.#ticketOf(head));
     if (!(found instanceof Promise)) return this.#admit(head, dialect, found, openSessions);

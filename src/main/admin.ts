@@ -17,6 +17,8 @@ export interface AdminSources {
   status(): unknown;
   /** The newest changes of state and faults. Without secrets. */
   events(): unknown;
+  /** Who was refused most by the limits; keys are hashes. */
+  limits(): unknown;
   /** Rejects with a MillraceError; resolves when no new stream will start there (or may again). */
   drain(upstream: string, drained: boolean): Promise<void>;
   /** As `drain`: another weight than the configured one, 1 to 65535; 0: that one again. */
@@ -32,6 +34,9 @@ export interface Admin {
   reconfigure(options: Options): void;
   close(): Promise<void>;
 }
+
+/** Says who comes how often: needs the token, as actions do. */
+const LIMITS_PATH = '/limits.json';
 
 /** Actions carry no body; whatever is sent is read only to be dropped. */
 const BODY_BYTES_MAX = 64 * 1024;
@@ -146,6 +151,11 @@ async function answerTo(
     const refused = checkToken(options.admin.token, request.headers.authorization);
     if (refused) return refused;
     return act(options, sources, action);
+  }
+  if (path === LIMITS_PATH) {
+    if (request.method !== 'GET' && request.method !== 'HEAD') return wrongMethod('GET, HEAD');
+    const refused = checkToken(options.admin.token, request.headers.authorization);
+    return refused ?? json(200, sources.limits());
   }
   const page = pages[path];
   if (!page) throw new MillraceError('MILLRACE_PATH_UNKNOWN', {});

@@ -5,13 +5,13 @@
 import { createHmac, randomBytes, randomFillSync } from 'node:crypto';
 import { MillraceError } from '../errors.ts';
 import type { Options } from '../options/schema.ts';
-import { type Limiter, unlimited } from '../policy/limit/limiter.ts';
 import { OVERLOAD_WAIT_MS } from '../policy/overload.ts';
 import type { Clock } from '../policy/ports.ts';
 import type { Dialect } from '../protocol/dialect.ts';
 import { NONCE_BYTES } from '../protocol/ids.ts';
 import { WORKER_ROW } from '../threads/roster.ts';
 import type { Counts } from './counts.ts';
+import type { DoorLimits } from './door-limits.ts';
 import type { Link } from './link.ts';
 import { tellAdmit } from './points.ts';
 import type { Request, Requests } from './requests.ts';
@@ -21,7 +21,6 @@ import type { Session } from './session.ts';
 const NONCES = 256;
 /** What is only carried on has no ids. */
 const nobody = new Uint8Array(NONCE_BYTES);
-const ONE_REQUEST = { requests: 1, tokens: 0 };
 
 export interface AdmitEvents {
   /** The session ends with this error's close code. */
@@ -41,7 +40,7 @@ export class Admit {
   readonly #dialects: Readonly<Record<string, Dialect>>;
   readonly #requests: Requests;
   readonly #links: readonly Link[];
-  readonly #limiter: Limiter;
+  readonly #limits: DoorLimits;
   readonly #clock: Clock;
   readonly #counts: Counts;
   readonly #events: AdmitEvents;
@@ -54,7 +53,7 @@ export class Admit {
     dialects: Readonly<Record<string, Dialect>>,
     requests: Requests,
     links: readonly Link[],
-    limiter: Limiter,
+    limits: DoorLimits,
     clock: Clock,
     counts: Counts,
     events: AdmitEvents,
@@ -63,7 +62,7 @@ export class Admit {
     this.#dialects = dialects;
     this.#requests = requests;
     this.#links = links;
-    this.#limiter = limiter;
+    this.#limits = limits;
     this.#clock = clock;
     this.#counts = counts;
     this.#events = events;
@@ -79,7 +78,7 @@ export class Admit {
     if (session.revoked)
       return this.#complain(session, new MillraceError('MILLRACE_KEY_REVOKED', {}));
     // Without limits no clock is read: it would cost an echo more than everything else here.
-    if (this.#limiter !== unlimited && this.#isLimited(session)) return;
+    if (this.#limits.isActive && this.#isLimited(session)) return;
     if (session.admission.dialect === 'echo') return this.#echo(session, bytes, binary);
     if (session.admission.dialect === 'socket') return this.#events.socket(session, bytes, binary);
     if (session.admission.dialect === 'proxy') return this.#carry(session, bytes, binary);
@@ -99,10 +98,11 @@ export class Admit {
   }
 
   #isLimited(session: Session): boolean {
-    const verdict = this.#limiter.decide(session, ONE_REQUEST, this.#clock.now());
-    if (verdict.allowed) return false;
-    const waitMs = Math.ceil(verdict.waitMs);
-    this.#complain(session, new MillraceError('MILLRACE_RATE_LIMITED', { waitMs }));
+    const waitMs = Math.ceil(this.#limits.message(session, this.#clock.now()));
+    if (waitMs === 0) return false;
+    const error = new MillraceError('MILLRACE_RATE_LIMITED', { waitMs });
+    this.#complain(session, error);
+    if (this.#limits.closes && session.open) this.#events.end(session, error);
     return true;
   }
 

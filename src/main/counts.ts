@@ -4,6 +4,12 @@ import { codes } from '../errors.ts';
 import type { CounterBlock } from '../memory/contract.ts';
 import { latencyBounds, type Schedule, threadNames } from '../observe/metrics.ts';
 import type { DialectName } from '../options/names.ts';
+import {
+  type LimitScope,
+  type LimitVerdictName,
+  limitScopes,
+  limitVerdicts,
+} from '../policy/limit/limit-scopes.ts';
 import { type Stage, stages } from '../stages.ts';
 
 export class Counts {
@@ -14,6 +20,7 @@ export class Counts {
   readonly #bytesIn: number;
   readonly #bytesOut: number;
   readonly #latency: number;
+  readonly #limits: number;
   readonly #admit: number;
   readonly #stage: Readonly<Record<Stage, number>>;
 
@@ -25,6 +32,7 @@ export class Counts {
     this.#bytesIn = schedule.index('millrace_bytes_total', 0);
     this.#bytesOut = schedule.index('millrace_bytes_total', 1);
     this.#latency = schedule.index('websocket_latency_seconds');
+    this.#limits = schedule.index('millrace_limit_checks_total');
     this.#admit = schedule.index('millrace_stage_total', indexOfStage('admit'));
     this.#stage = Object.fromEntries(
       stages.map(({ name }, at) => [name, schedule.index('millrace_stage_total', at)]),
@@ -69,6 +77,11 @@ export class Counts {
 
   held(bytes: number): void {
     this.#block.set(this.#schedule.index('millrace_held_bytes'), bytes);
+  }
+
+  limit(scope: LimitScope, verdict: LimitVerdictName): void {
+    const series = limitScopes.indexOf(scope) * limitVerdicts.length;
+    this.#block.add(this.#limits + series + limitVerdicts.indexOf(verdict));
   }
 
   refused(code: Code): void {

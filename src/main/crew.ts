@@ -42,6 +42,8 @@ export interface CrewEvents {
   bury(request: Request): void;
   /** A worker row is free: fold its counters, zero its upstream rows. Once per incarnation. */
   fold(worker: number, generation: number): void;
+  /** Its thread writes no more. Once per incarnation. */
+  gone(worker: number, generation: number): void;
 }
 
 interface Member {
@@ -301,6 +303,7 @@ export class Crew {
     }
     // Only now can nobody write into its blocks any more.
     this.#slab.sweep(slabOwner(WORKER_ROW + member.worker, incarnation.generation));
+    this.#events.gone(member.worker, incarnation.generation);
   }
 
   #lose(member: Member, incarnation: Incarnation, reason: string): void {

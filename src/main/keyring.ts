@@ -73,6 +73,12 @@ export function createKeyring(options: Options): Keyring {
   return { required, identify, current };
 }
 
+/** What the operator calls the principals of its keys. */
+export function principalNames(keys: Options['keys']): Map<string, string> {
+  const named = keys.flatMap((key) => (typeof key === 'string' ? [] : [key]));
+  return new Map(named.map(({ key, name }) => [principalName(key), name]));
+}
+
 function holds({ disabled, expiresMs }: Entry, wallMs: number): boolean {
   return !disabled && wallMs < expiresMs;
 }

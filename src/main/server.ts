@@ -26,6 +26,7 @@ import { readable } from './cors.ts';
 import type { Counts } from './counts.ts';
 import type { Crew } from './crew.ts';
 import type { DeliverEvents } from './deliver.ts';
+import type { DoorLimits } from './door-limits.ts';
 import { type SessionEnd, sessionEnded, streamLost } from './ends.ts';
 import { MODELS_PATH } from './models.ts';
 import type { Overload } from './overload.ts';
@@ -45,6 +46,7 @@ export interface ServerParts {
   readonly options: Options;
   readonly accept: Accept;
   readonly admit: Admit;
+  readonly door: DoorLimits;
   readonly crew: Crew;
   readonly sessions: Sessions;
   readonly requests: Requests;
@@ -158,6 +160,7 @@ export class Server implements BackendHandlers {
     }
     const session = sessions.add(connection, admission, clock.now());
     connection.user = session;
+    this.#parts.door.opened(session.slot);
     accept.opened(admission.address, admission.principal);
     counts.opened(admission.dialect, sessions.count);
     this.#parts.sockets.opened(session);

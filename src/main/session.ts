@@ -3,10 +3,10 @@ import type { SessionCells } from '../memory/contract.ts';
 import { must } from '../must.ts';
 import type { DialectName } from '../options/names.ts';
 import type { Options } from '../options/schema.ts';
-import type { LimitSubject } from '../policy/limit/limiter.ts';
 import type { TraceContext } from '../protocol/trace-context.ts';
 import type { Rights } from '../threads/messages.ts';
 import type { Connection } from './backend/backend.ts';
+import type { Known } from './door-limits.ts';
 import type { Request } from './requests.ts';
 
 /** What accept decided about a client before its session opened. */
@@ -35,7 +35,7 @@ export interface Admission {
 }
 
 /** One client's WebSocket, or its one HTTP request, as main sees it. */
-export class Session implements LimitSubject {
+export class Session {
   readonly slot: number;
   readonly generation: number;
   readonly connection: Connection;
@@ -71,6 +71,8 @@ export class Session implements LimitSubject {
   pausedBytes = 0;
   /** Its one answer is complete, and waits to be read. */
   ending = false;
+  /** Its address, as limits know it. */
+  known: Known | undefined = undefined;
 
   constructor(
     slot: number,
@@ -109,9 +111,6 @@ export class Session implements LimitSubject {
   }
   get address(): string {
     return this.admission.address;
-  }
-  get session(): number {
-    return this.slot;
   }
 }
 

@@ -6,6 +6,7 @@ import { codes } from '../errors.ts';
 import { UPSTREAM_ROWS } from '../memory/layout.ts';
 import { dialectNames } from '../options/names.ts';
 import type { Options } from '../options/schema.ts';
+import { limitScopes, limitVerdicts } from '../policy/limit/limit-scopes.ts';
 import { stages } from '../stages.ts';
 
 /** What a label may say: closed lists only, so that the number of series is known at start. */
@@ -18,6 +19,8 @@ export type Dimension =
   | 'outcome'
   | 'served'
   | 'token'
+  | 'scope'
+  | 'verdict'
   | 'thread';
 
 export interface Metric {
@@ -195,6 +198,11 @@ export const metrics = {
     help: 'Turns refused because of memory or the lag of the main thread.',
     labels: [],
   },
+  millrace_limit_checks_total: {
+    kind: 'counter',
+    help: 'Questions to the limits, by what they are about; shadowed: it would have been refused.',
+    labels: ['scope', 'verdict'],
+  },
   millrace_refusing: { kind: 'gauge', help: '1 while new turns are refused.', labels: [] },
   millrace_memory_bytes: {
     kind: 'gauge',
@@ -279,6 +287,8 @@ export function dimensionsOf(options: Options): Dimensions {
     outcome: outcomes,
     served: servedModels(options.upstreams),
     token: tokenTypes,
+    scope: limitScopes,
+    verdict: limitVerdicts,
     thread: threadNames,
   };
 }

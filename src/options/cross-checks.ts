@@ -20,6 +20,7 @@ export function crossChecks(options: Options): Problem[] {
     ...unknownProviders(options),
     ...ports(options),
     ...backEnds(options),
+    ...windows(options),
   ];
   for (const [index, { url }] of options.upstreams.entries()) {
     const { username, password } = new URL(url);
@@ -81,6 +82,29 @@ function backEnds({ upstreams, proxy, memory }: Options): Problem[] {
     problems.push({ path: ['proxy', 'messageBytesMax'], text, got: proxy.messageBytesMax });
   }
   return problems;
+}
+
+/** A sliding window counts in 20 bits (policy/limit/sliding-window.ts). */
+const WINDOW_REQUESTS_MAX = 2 ** 20 - 1;
+const limitNames = [
+  'global',
+  'perKey',
+  'perAddress',
+  'perSession',
+  'perModel',
+  'perUpstream',
+] as const;
+
+function windows({ limits }: Options): Problem[] {
+  return limitNames.flatMap((name): Problem[] => {
+    const rule = limits[name];
+    if (rule?.algorithm !== 'SlidingWindow') return [];
+    const { maxRequestsPerSecond, windowSizeMs, maxBurst = 0 } = rule;
+    const got = Math.floor((maxRequestsPerSecond * windowSizeMs) / 1_000) + maxBurst;
+    if (got <= WINDOW_REQUESTS_MAX) return [];
+    const text = `must make windows of at most ${WINDOW_REQUESTS_MAX} requests`;
+    return [{ path: ['limits', name, 'windowSizeMs'], text, got }];
+  });
 }
 
 /** A provider is one of ours or one of the user's; neither may stand for the other. */

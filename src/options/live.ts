@@ -41,6 +41,8 @@ const table: Readonly<Record<string, Effect>> = {
   'session.socketBytesMax': 'now',
   'session.slowClientTimeoutMs': 'now',
   stream: 'new streams',
+  limits: 'now',
+  'limits.keysMax': 'restart',
   proxy: 'new sessions',
   routes: 'restart',
   hooks: 'restart',

@@ -37,4 +37,11 @@ export const strategyNames = [
   'P2C',
 ] as const;
 
+export const limitAlgorithmNames = ['TokenBucket', 'LeakyBucket', 'SlidingWindow'] as const;
+export type LimitAlgorithmName = (typeof limitAlgorithmNames)[number];
+
+/** What becomes of a key that the table of limits has no room for. */
+export const whenFullNames = ['crowd', 'admit', 'refuse'] as const;
+export type WhenFullName = (typeof whenFullNames)[number];
+
 export const propagations = ['never', 'incoming', 'always'] as const;

@@ -8,6 +8,7 @@ import { admin } from './groups/admin.ts';
 import { balance } from './groups/balance.ts';
 import { demo } from './groups/demo.ts';
 import { keys } from './groups/keys.ts';
+import { limits } from './groups/limits.ts';
 import { log } from './groups/log.ts';
 import { memory } from './groups/memory.ts';
 import { dialects, hooks, type ModulePlace, providers, routes } from './groups/modules.ts';
@@ -29,6 +30,7 @@ export const schema = z.strictObject({
   paths: paths.prefault({}),
   session: session.prefault({}),
   stream: stream.prefault({}),
+  limits: limits.prefault({}),
   proxy: proxy.prefault({}),
   routes,
   hooks: hooks.prefault({}),

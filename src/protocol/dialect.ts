@@ -69,6 +69,8 @@ export interface Turn {
   readonly responseId: string;
   /** The trace the message itself belongs to; otherwise its session's. */
   readonly trace?: TraceContext;
+  /** Headers for its answer, where it is one of HTTP. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** The dialect's own parsed message: only its conversation looks into it. */
   readonly detail: unknown;
 }

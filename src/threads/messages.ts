@@ -18,6 +18,8 @@ export interface SharedHandles {
   readonly upstreams: SharedBytes;
   readonly slab: SharedBytes;
   readonly ledger: SharedBytes;
+  /** Words of limits (memory/limit-table.ts). */
+  readonly limits: SharedBytes;
   /** Counter blocks, one region per thread row. */
   readonly counters: SharedBytes;
 }
@@ -113,6 +115,8 @@ export interface SessionFacts {
   readonly route?: string;
   /** The subprotocol it was answered with. */
   readonly protocol?: string;
+  /** One request, one answer: HTTP. */
+  readonly once?: boolean;
 }
 
 /**

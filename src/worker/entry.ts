@@ -2,6 +2,7 @@
 import { asMillraceError, MillraceError } from '../errors.ts';
 import { openCounters } from '../memory/counters.ts';
 import { openLedger } from '../memory/ledger.ts';
+import { openLimitTable } from '../memory/limit-table.ts';
 import { ringConsumer, ringProducer } from '../memory/ring.ts';
 import { openSessionCells } from '../memory/session-cells.ts';
 import { openSlab } from '../memory/slab.ts';
@@ -14,7 +15,7 @@ import { providers } from '../protocol/providers/providers.ts';
 import { createJobs, type Jobs } from '../threads/jobs.ts';
 import type { FromWorker, ToWorker, WorkerStart } from '../threads/messages.ts';
 import { channel, threadNumber } from '../threads/port.ts';
-import { WORKER_ROW } from '../threads/roster.ts';
+import { limitOwner, WORKER_ROW } from '../threads/roster.ts';
 import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
 import { UpstreamTransport } from './connect/transport.ts';
 import { WebSocketTransport } from './connect/websocket.ts';
@@ -88,6 +89,7 @@ function assemble(
     threads: openThreadCells(shared.threads),
     table: openUpstreamTable(shared.upstreams),
     ledger: openLedger(shared.ledger, options.memory.memoryBytesMax, WORKER_ROW + worker),
+    limits: openLimitTable(shared.limits, limitOwner(worker, generation)),
     counters: openCounters(shared.counters, WORKER_ROW + worker, size),
     parse: (bytes) => jobs.run('parse', bytes),
     publish: (fact) => post({ type: 'fact', fact }),

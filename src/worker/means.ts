@@ -16,6 +16,7 @@ import type { KeyRing } from './key-ring.ts';
 import type { Modules } from './modules.ts';
 import type { PlaceQueue } from './place-queue.ts';
 import type { IdleSockets } from './proxy/idle-sockets.ts';
+import type { RequestLimits } from './request-limits.ts';
 import type { Route } from './route.ts';
 import type { Tally } from './tally.ts';
 
@@ -42,6 +43,7 @@ export interface Means {
   readonly backEnds: Route;
   readonly sockets: SocketTransport;
   readonly idleSockets: IdleSockets;
+  readonly limits: RequestLimits;
   readonly keys: KeyRing;
   readonly budget: RetryBudget;
   /** Second attempts that run beside a first one. */

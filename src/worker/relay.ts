@@ -6,6 +6,7 @@ import { MillraceError as Failure, type MillraceError } from '../errors.ts';
 import type {
   CounterBlock,
   Ledger,
+  LimitTable,
   RecordHeader,
   RingConsumer,
   RingProducer,
@@ -46,6 +47,7 @@ import { PlaceQueue } from './place-queue.ts';
 import { tellReceived } from './points.ts';
 import { IdleSockets } from './proxy/idle-sockets.ts';
 import { Proxied } from './proxy/proxied.ts';
+import { RequestLimits } from './request-limits.ts';
 import { Route } from './route.ts';
 import { Session } from './session.ts';
 import { Tally } from './tally.ts';
@@ -80,6 +82,7 @@ export interface RelayParts {
   readonly threads: ThreadCells;
   readonly table: UpstreamTable;
   readonly ledger: Ledger;
+  readonly limits: LimitTable;
   readonly counters: CounterBlock;
   /** Parses JSON elsewhere. */
   parse(bytes: Uint8Array): Promise<unknown>;
@@ -167,8 +170,9 @@ export class Relay {
   /** Changed options: for streams that begin from now on. What is bound to a session or to the thread stays as it was. */
   configure({ options, seats }: Configuration): void {
     if (this.#ended) return;
-    const { route, backEnds, budget, hedges } = this.#means;
+    const { route, backEnds, budget, hedges, limits } = this.#means;
     const { retriesRunningShare, retriesRunningMax } = options.stream;
+    limits.configure(options);
     route.configure(options, seats);
     backEnds.configure(options, seats);
     budget.follow(retriesRunningShare, retriesRunningMax);
@@ -186,6 +190,9 @@ export class Relay {
     const fault = (where: string, error: MillraceError) =>
       this.#publish({ fact: 'fault', where: `worker ${where}`, text: error.message });
     const world = { options, clock, alarms, soon, tally, fault };
+    // The golden ratio: however many workers there are, their sweeps begin apart.
+    const from = (worker * 0.618) % 1;
+    const limits = new RequestLimits(options, { table: this.#parts.limits, clock, tally, from });
     const routeOf = (serves: (upstream: UpstreamOptions) => boolean) => {
       const route = new Route({
         table,
@@ -194,6 +201,7 @@ export class Relay {
         worker,
         generation,
         serves,
+        limits,
         circuit: (upstream, model, change) =>
           this.#publish({ fact: 'upstream-circuit', upstream, model, change }),
       });
@@ -214,6 +222,7 @@ export class Relay {
       sockets: this.#parts.sockets,
       idleSockets: new IdleSockets(alarms, () => clock.now()),
       queue: new PlaceQueue(() => this.#means.options, clock, alarms, soon),
+      limits,
       keys: new KeyRing(table, clock),
       budget: new RetryBudget(retriesRunningShare, retriesRunningMax),
       hedges: new RetryBudget(options.stream.hedgeShareMax, 1),
@@ -235,6 +244,7 @@ export class Relay {
     if (this.#isRetired()) return this.#end();
     this.#means.tally.lag(this.#lag.tick(this.#parts.clock.now()));
     this.#parts.threads.beat(this.#row);
+    this.#means.limits.sweep();
   }
 
   #drain(): number {

@@ -30,6 +30,7 @@ import type { ModelList } from '../protocol/dialect.ts';
 import type { UpstreamAddress } from '../protocol/transport.ts';
 import { TableLoads } from './loads.ts';
 import { Place, type PlaceOutcome } from './place.ts';
+import type { RequestLimits } from './request-limits.ts';
 
 export interface RouteParts {
   readonly table: UpstreamTable;
@@ -39,6 +40,8 @@ export interface RouteParts {
   readonly worker: number;
   /** Its incarnation: rows that another one has taken over are left alone. */
   readonly generation: number;
+  /** What of it one upstream may have. */
+  readonly limits?: Pick<RequestLimits, 'upstreamWaitMs' | 'giveUpstream'>;
   /** Is this upstream one of its own? The others are somebody else's. */
   serves(upstream: UpstreamOptions): boolean;
   /** A circuit opened or closed by what a stream of this worker met. */
@@ -159,7 +162,7 @@ export class Route {
     const draw: Draw = { key: this.#number(model), chance: random.next(), nowMs: this.#wallMs() };
     for (let left = among; left.length > 0; ) {
       const index = balancer.pick(left, this.#loads, draw);
-      if (!this.#ownsRow(index) || this.#acquire(index)) {
+      if (this.#enter(index)) {
         const cell = this.#cell(index, model);
         // In a panic, or when another thread was faster, nobody admits us: it is asked all the same, and what comes of it changes nothing.
         const admitted = admit(cell, rules, draw.nowMs) ?? { version: -1, probe: false };
@@ -168,6 +171,20 @@ export class Route {
       left = left.filter((other) => other !== index);
     }
     return undefined;
+  }
+
+  /** Whoever may not be asked yet rests, for every worker, as if the upstream had said so itself. */
+  #enter(index: number): boolean {
+    const { limits } = this.#parts;
+    const { name } = this.upstream(index).options;
+    const waitMs = limits?.upstreamWaitMs(name) ?? 0;
+    if (waitMs > 0) {
+      this.rest(index, waitMs);
+      return false;
+    }
+    if (!this.#ownsRow(index) || this.#acquire(index)) return true;
+    limits?.giveUpstream(name);
+    return false;
   }
 
   /** A place, if need be one of those the pool may still have: nobody waits for a pool to grow. */

@@ -25,6 +25,7 @@ import { hookedStream } from './hooked-stream.ts';
 import type { Means } from './means.ts';
 import { allowedModels } from './models.ts';
 import type { Outbox } from './outbox.ts';
+import { SessionLimits } from './session-limits.ts';
 import { Tap } from './tap.ts';
 import type { Running } from './vetting.ts';
 
@@ -65,6 +66,7 @@ export class Session {
   readonly #conversation: Conversation;
   readonly #models: ModelList;
   readonly #lanes: Lanes<Entry>;
+  readonly #limits: SessionLimits;
   /** Messages behind one that is being parsed elsewhere. */
   #inbox: Incoming[] | undefined;
   /** Taps of replies that still wait for credit. */
@@ -88,6 +90,7 @@ export class Session {
     };
     this.#models = allowedModels(parts.means.route.models, parts.facts.rights);
     this.#conversation = parts.dialect.conversation(bounds, this.#models);
+    this.#limits = new SessionLimits(parts.means.limits, parts.facts.principal);
     this.#lanes = new Lanes({
       runningMax: session.runningRequestsMax,
       queuedMax: session.queuedRequestsMax,
@@ -189,8 +192,16 @@ export class Session {
     }
   }
 
-  #admit(turn: Turn, tap: Tap): void {
+  #admit(asked: Turn, tap: Tap): void {
     const { means } = this.#parts;
+    // A turn that a dead worker had begun was asked about there.
+    const limited = tap.opened ? undefined : this.#limits.take(asked.model);
+    const headers = this.#parts.facts.once ? this.#limits.headers() : undefined;
+    const turn = headers === undefined ? asked : { ...asked, headers };
+    if (limited) {
+      this.#refuse(turn, tap, limited);
+      return means.limits.closes ? this.#shut(limited) : undefined;
+    }
     if (this.#parts.draining()) {
       return this.#refuse(turn, tap, new MillraceError('MILLRACE_DRAINING', {}));
     }
@@ -345,8 +356,13 @@ export class Session {
     const slow = new MillraceError('MILLRACE_CLIENT_SLOW', { limitMs: slowClientTimeoutMs });
     tap.discard();
     replies.delete(tap);
+    this.#shut(slow);
+  }
+
+  /** Its client may come again later. */
+  #shut({ message }: MillraceError): void {
     const { outbox, slot, generation } = this.#parts;
-    new Tap(outbox, { slot, generation, stream: 0 }, 0).close(1013, slow.message);
+    new Tap(outbox, { slot, generation, stream: 0 }, 0).close(1013, message);
   }
 
   /** Whole frames that need no upstream; the last one ends the message. */

@@ -11,6 +11,12 @@ import {
   threadNames,
   tokenTypes,
 } from '../observe/metrics.ts';
+import {
+  type LimitScope,
+  type LimitVerdictName,
+  limitScopes,
+  limitVerdicts,
+} from '../policy/limit/limit-scopes.ts';
 import { stages } from '../stages.ts';
 
 export class Tally {
@@ -133,6 +139,11 @@ export class Tally {
 
   ringFull(): void {
     this.#add(this.#schedule.index('millrace_ring_full_total'));
+  }
+
+  limit(scope: LimitScope, verdict: LimitVerdictName): void {
+    const at = [limitScopes.indexOf(scope), limitVerdicts.indexOf(verdict)];
+    this.#add(this.#schedule.index('millrace_limit_checks_total', ...at));
   }
 
   overloaded(): void {

@@ -13,6 +13,7 @@ import { Coordination } from '../../src/main/coordination.ts';
 import { Counts } from '../../src/main/counts.ts';
 import { Crew, type Pool } from '../../src/main/crew.ts';
 import { Deliver } from '../../src/main/deliver.ts';
+import { DoorLimits } from '../../src/main/door-limits.ts';
 import { Overload } from '../../src/main/overload.ts';
 import { Paths } from '../../src/main/paths.ts';
 import { Requests } from '../../src/main/requests.ts';
@@ -23,6 +24,7 @@ import { Tally } from '../../src/main/tally.ts';
 import { openCounters } from '../../src/memory/counters.ts';
 import { UPSTREAM_ROWS } from '../../src/memory/layout.ts';
 import { openLedger, writeOffLedger } from '../../src/memory/ledger.ts';
+import { openLimitTable } from '../../src/memory/limit-table.ts';
 import { allocateRing, ringConsumer, ringProducer } from '../../src/memory/ring.ts';
 import { openSessionCells } from '../../src/memory/session-cells.ts';
 import { openSlab } from '../../src/memory/slab.ts';
@@ -30,7 +32,6 @@ import { openThreadCells } from '../../src/memory/thread-cells.ts';
 import { openUpstreamTable } from '../../src/memory/upstream-table.ts';
 import { dimensionsOf, type MetricName, schedule } from '../../src/observe/metrics.ts';
 import { schema, type UserOptions } from '../../src/options/schema.ts';
-import { unlimited } from '../../src/policy/limit/limiter.ts';
 import type { Ticker } from '../../src/policy/ports.ts';
 import { UpstreamRoster } from '../../src/policy/upstream-roster.ts';
 import { Coalescer } from '../../src/protocol/coalesce.ts';
@@ -44,7 +45,7 @@ import type {
   SharedHandles,
   ToCoordinator,
 } from '../../src/threads/messages.ts';
-import { COORDINATOR_ROW, MAIN_ROW, WORKER_ROW } from '../../src/threads/roster.ts';
+import { COORDINATOR_ROW, limitOwner, MAIN_ROW, WORKER_ROW } from '../../src/threads/roster.ts';
 import type { Spawned } from '../../src/threads/spawn.ts';
 import type { Incarnation } from '../../src/threads/worker-pool.ts';
 import { Relay } from '../../src/worker/relay.ts';
@@ -138,6 +139,8 @@ export class EngineSim {
       events: {
         fact: (fact) => void this.facts.push(fact),
         bury: (request) => this.server.bury(request),
+        gone: (worker, generation) =>
+          void openLimitTable(this.#shared.limits).disown(limitOwner(worker, generation)),
         fold: (worker, generation) => {
           this.tally.fold(worker);
           this.table.reclaim(worker, generation);
@@ -161,22 +164,27 @@ export class EngineSim {
     this.#deliver = new Deliver(this.sessions, this.requests, this.slab, counts, events);
     const { links } = this.crew;
     const sockets = createSockets(new Map(), this.options, counts, clock, () => this.server);
+    const door = new DoorLimits(this.options, openLimitTable(this.#shared.limits), counts);
     const admit = new Admit(
       this.options,
       dialects,
       this.requests,
       links,
-      unlimited,
+      door,
       clock,
       counts,
       admitEvents(() => this.server, sockets, this.overload),
     );
-    const accept = createAccept(this.options, { wall: () => clock.wall() });
+    const accept = createAccept(this.options, {
+      wall: () => clock.wall(),
+      arrives: (address, nowMs) => door.arrives(address, nowMs),
+    });
     this.server = new Server({
       options: this.options,
       accept,
       overload: this.overload,
       admit,
+      door,
       crew: this.crew,
       sessions: this.sessions,
       requests: this.requests,
@@ -193,7 +201,7 @@ export class EngineSim {
       },
       fact: (fact) => void this.facts.push(fact),
     });
-    this.configured.join(this.overload, admit, this.sessions, this.requests, this.server);
+    this.configured.join(door, this.overload, admit, this.sessions, this.requests, this.server);
   }
 
   async start(): Promise<void> {
@@ -333,6 +341,7 @@ export class EngineSim {
             configuration.options.memory.memoryBytesMax,
             WORKER_ROW + worker,
           ),
+          limits: openLimitTable(this.#shared.limits, limitOwner(worker, generation)),
           counters: openCounters(this.#shared.counters, WORKER_ROW + worker, this.#size),
           parse: (bytes) => Promise.resolve(JSON.parse(Buffer.from(bytes).toString())),
           publish: (fact) => events.fact(fact),

@@ -7,6 +7,7 @@ import type { RecordHeader } from '../../src/memory/contract.ts';
 import { allocateCounters, openCounters, readCounters } from '../../src/memory/counters.ts';
 import { Flag, Kind, ShareWord, UPSTREAM_ROWS, UpstreamWord } from '../../src/memory/layout.ts';
 import { allocateLedger, openLedger } from '../../src/memory/ledger.ts';
+import { allocateLimitTable, openLimitTable } from '../../src/memory/limit-table.ts';
 import { allocateRing, ringConsumer, ringProducer } from '../../src/memory/ring.ts';
 import { allocateSessionCells, openSessionCells } from '../../src/memory/session-cells.ts';
 import { allocateSlab, openSlab } from '../../src/memory/slab.ts';
@@ -14,6 +15,7 @@ import { allocateThreadCells, openThreadCells } from '../../src/memory/thread-ce
 import { allocateUpstreamTable, openUpstreamTable } from '../../src/memory/upstream-table.ts';
 import { dimensionsOf, type MetricName, schedule } from '../../src/observe/metrics.ts';
 import { schema, type UserOptions } from '../../src/options/schema.ts';
+import { LIMIT_ROWS, LimitPlan } from '../../src/policy/limit/limit-plan.ts';
 import { Coalescer } from '../../src/protocol/coalesce.ts';
 import { dialects } from '../../src/protocol/dialects/dialects.ts';
 import { providers } from '../../src/protocol/providers/providers.ts';
@@ -72,6 +74,7 @@ export function rig({
     table: allocateUpstreamTable(UPSTREAM_ROWS, WORKERS),
     slab: allocateSlab(slabBytes ?? 2 ** 20),
     ledger: allocateLedger(),
+    limits: allocateLimitTable(64, LIMIT_ROWS, 7),
     counters: allocateCounters(WORKER_ROW + WORKERS, size),
     up: allocateRing(options.memory.ringBytes),
     down: allocateRing(options.memory.ringBytes),
@@ -116,6 +119,7 @@ export function rig({
     threads,
     table,
     ledger,
+    limits: openLimitTable(shared.limits, 1),
     counters: openCounters(shared.counters, WORKER_ROW, size),
     parse: parse ?? ((bytes) => Promise.resolve(JSON.parse(Buffer.from(bytes).toString()))),
     publish: (fact) => void facts.push(fact),
@@ -123,7 +127,20 @@ export function rig({
   late.relay = relay;
   return new Rig(
     relay,
-    { options, world, transport, sockets, facts, cells, threads, table, slab, ledger },
+    {
+      options,
+      seats,
+      world,
+      transport,
+      sockets,
+      facts,
+      cells,
+      threads,
+      table,
+      slab,
+      ledger,
+      limits: openLimitTable(shared.limits),
+    },
     up,
     down,
     () => readCounters(shared.counters, WORKER_ROW, size),
@@ -132,6 +149,7 @@ export function rig({
 
 type Parts = {
   options: ReturnType<typeof schema.parse>;
+  seats: ReturnType<typeof firstConfiguration>['seats'];
   world: SimulatedWorld;
   transport: FakeTransport;
   sockets: FakeSockets;
@@ -141,6 +159,7 @@ type Parts = {
   table: ReturnType<typeof openUpstreamTable>;
   slab: ReturnType<typeof openSlab>;
   ledger: ReturnType<typeof openLedger>;
+  limits: ReturnType<typeof openLimitTable>;
 };
 
 export class Rig {
@@ -188,6 +207,11 @@ export class Rig {
     this.parts.cells.open(slot, SESSION_GENERATION, this.parts.options.session.creditBytes);
     const facts = { dialect, principal: 'anonymous', address: '127.0.0.1', ...more };
     this.#record(Kind.sessionOpen, slot, Buffer.from(JSON.stringify(facts)));
+  }
+
+  /** main has changed the limits. */
+  renewLimits(): void {
+    LimitPlan.renew(this.parts.limits);
   }
 
   leave(slot: number, code = 1000, reason = ''): void {

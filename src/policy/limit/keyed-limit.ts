@@ -3,11 +3,11 @@
  * to a key that finds no room is the operator's choice: it shares the crowd's words with all others like it (their limit together is that of one key), or passes, or is refused.
  */
 import { must } from '../../must.ts';
+import type { WhenFullName } from '../../options/names.ts';
 import { type HashHalves, hashKey } from './key-hash.ts';
 import type { Algorithm, LimitWords } from './limit-words.ts';
 
-export const whenFullChoices = ['crowd', 'admit', 'refuse'] as const;
-export type WhenFull = (typeof whenFullChoices)[number];
+export type WhenFull = WhenFullName;
 
 /** A key, resolved: kept by whoever asks for it again. */
 export interface Subject extends HashHalves {

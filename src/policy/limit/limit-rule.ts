@@ -1,12 +1,12 @@
 /** A limit as the options say it, and the algorithm that keeps it. */
 import { MillraceError } from '../../errors.ts';
+import type { LimitAlgorithmName } from '../../options/names.ts';
 import { LeakyBucket } from './leaky-bucket.ts';
 import type { Algorithm } from './limit-words.ts';
 import { SlidingWindow } from './sliding-window.ts';
 import { TokenBucket } from './token-bucket.ts';
 
-export const limitStrategies = ['TokenBucket', 'LeakyBucket', 'SlidingWindow'] as const;
-export type LimitStrategy = (typeof limitStrategies)[number];
+export type LimitStrategy = LimitAlgorithmName;
 
 export interface LimitRule {
   readonly strategy: LimitStrategy;
@@ -48,7 +48,7 @@ export function createAlgorithm(rule: LimitRule): Algorithm {
     case 'SlidingWindow':
       return new SlidingWindow(maxRequestsPerSecond, maxBurst, windowSizeMs);
     default:
-      return invalid('strategy', `one of ${limitStrategies.join(', ')}`, strategy);
+      return invalid('strategy', 'one of TokenBucket, LeakyBucket, SlidingWindow', strategy);
   }
 }
 

@@ -41,6 +41,7 @@ async function setting(
       text: accept === 'odd/type' ? 'odd\n' : 'metric 1\n',
     }),
     events: () => ({ total: 1, events: [{ number: 1, event: 'upstream-health' }] }),
+    limits: () => ({ keys: 0, keysMax: 16, top: [] }),
     status: () => ({ uptimeS: 1 }),
     drain: async (upstream, drained) => void drains.push([upstream, drained]),
     weigh: async (upstream, weight) => void weights.push([upstream, weight]),
@@ -112,6 +113,15 @@ test('metrics and status come from their sources, with their types', async (t) =
   assert.equal((JSON.parse(events.body) as { total: number }).total, 1);
   const status = await ask(admin, '/status.json');
   assert.deepEqual(JSON.parse(status.body), { uptimeS: 1 });
+});
+
+test('who was refused most is told to nobody without the token', async (t) => {
+  const { admin } = await setting(t);
+  assert.equal((await ask(admin, '/limits.json')).status, 401);
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const told = await ask(admin, '/limits.json', { headers });
+  assert.deepEqual(JSON.parse(told.body), { keys: 0, keysMax: 16, top: [] });
+  assert.equal((await ask(admin, '/limits.json', { method: 'POST', headers })).status, 405);
 });
 
 test('HEAD gets the length without the body', async (t) => {

@@ -2,13 +2,19 @@
 import type { MillraceError } from '../../../errors.ts';
 import { slice } from '../fields.ts';
 
+/** What the guide's server says, for clients that show text and nothing else. */
+const LIMITED = 'Rate limit exceeded';
 const MESSAGE_CHARS_MAX = 2_000;
 
 export function errorFrame(error: MillraceError): Uint8Array {
-  return Buffer.from(JSON.stringify({ content: '', error: errorJson(error), done: true }));
+  const content = error.code === 'MILLRACE_RATE_LIMITED' ? LIMITED : '';
+  return Buffer.from(JSON.stringify({ content, error: errorJson(error), done: true }));
 }
 
 export function errorJson(error: MillraceError): object {
-  const { code, failure } = error;
-  return { code, message: slice(error.message, MESSAGE_CHARS_MAX), retry: failure.retry };
+  const { code, failure, details } = error;
+  const { waitMs } = details;
+  const message = slice(error.message, MESSAGE_CHARS_MAX);
+  const after = typeof waitMs === 'number' ? { retryAfterMs: Math.ceil(waitMs) } : {};
+  return { code, message, retry: failure.retry, ...after };
 }

@@ -10,7 +10,7 @@ export const completions: Dialect = {
   name: 'completions',
   binary: false,
   conversation: (bounds, models) => new PostConversation(form, bounds, models),
-  complain: errorAnswer,
+  complain: (error) => errorAnswer(error),
 };
 
 const form: PostForm<CompletionRequest> = {

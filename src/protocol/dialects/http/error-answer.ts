@@ -6,9 +6,13 @@ import { errorObject } from '../responses/error-frame.ts';
 /** Where an error does not know better. */
 const RETRY_AFTER_MS = 1_000;
 
-export function errorAnswer(error: MillraceError): Uint8Array {
+/** `more`: headers beside its own. */
+export function errorAnswer(
+  error: MillraceError,
+  more?: Readonly<Record<string, string>>,
+): Uint8Array {
   const { status } = error.failure;
-  const headers = { 'content-type': 'application/json', ...advice(error) };
+  const headers = { 'content-type': 'application/json', ...advice(error), ...more };
   return headed({ status, headers }, errorJson(error));
 }
 

@@ -15,6 +15,7 @@ import { formatId } from '../../ids.ts';
 import type { ModelRequest } from '../../request.ts';
 import type { Fields } from '../fields.ts';
 import { readMessage } from '../read-message.ts';
+import { AdvisedSink } from './advised-sink.ts';
 import { errorAnswer } from './error-answer.ts';
 
 /** What differs between the two. */
@@ -64,11 +65,12 @@ export class PostConversation<R extends { readonly model: string }> implements C
   begin(turn: Turn, out: FrameSink): Opening {
     const { read, createdAt } = turn.detail as Detail<R>;
     const facts = { id: turn.responseId, createdAt };
-    const encoder = this.#form.encoder(read, facts, this.#bounds, out);
+    const sink = turn.headers === undefined ? out : new AdvisedSink(out, turn.headers);
+    const encoder = this.#form.encoder(read, facts, this.#bounds, sink);
     return { kind: 'run', request: this.#form.request(read), encoder };
   }
 
-  refuse(_turn: Turn, error: MillraceError): Uint8Array {
-    return errorAnswer(error);
+  refuse({ headers }: Turn, error: MillraceError): Uint8Array {
+    return errorAnswer(error, headers);
   }
 }

@@ -20,7 +20,7 @@ export const responsesHttp: Dialect = {
   name: 'responses-http',
   binary: false,
   conversation: (bounds, models) => new PostConversation(form, bounds, models),
-  complain: errorAnswer,
+  complain: (error) => errorAnswer(error),
 };
 
 const form: PostForm<Posted> = {

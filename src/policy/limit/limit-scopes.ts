@@ -1,0 +1,7 @@
+/** What limits are about, as metrics and errors call it. */
+export const limitScopes = ['global', 'key', 'address', 'session', 'model', 'upstream'] as const;
+export type LimitScope = (typeof limitScopes)[number];
+
+/** `shadowed`: it would have been refused. */
+export const limitVerdicts = ['allowed', 'refused', 'shadowed'] as const;
+export type LimitVerdictName = (typeof limitVerdicts)[number];

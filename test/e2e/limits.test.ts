@@ -1,0 +1,100 @@
+/** Limits through the whole engine: workers share them, an HTTP client reads in its headers what it has left, a handshake is refused before the upgrade. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createEngine } from '../../src/engine/engine.ts';
+import type { UserOptions } from '../../src/options/schema.ts';
+import { open, RefusedError } from '../support/client.ts';
+import { posted } from '../support/posted.ts';
+
+const TOKEN = 'operator-token';
+
+async function start(t: { after(run: () => unknown): void }, limits: UserOptions['limits']) {
+  const options: UserOptions = {
+    server: { port: 0 },
+    admin: { port: 0, token: TOKEN },
+    log: { level: 'silent' },
+    threads: { workers: 2 },
+    upstreams: [],
+    demo: { enabled: true, firstTokenMs: 1, tokensPerSecond: 5_000 },
+    limits,
+  };
+  const engine = createEngine(options);
+  t.after(() => engine.close());
+  const { url, admin } = await engine.listen();
+  return {
+    update: (changed: UserOptions['limits']) => engine.update({ ...options, limits: changed }),
+    url,
+    http: url.replace('ws:', 'http:'),
+    admin: `http://127.0.0.1:${admin?.port}`,
+  };
+}
+
+test('two workers keep one limit exactly; whoever is refused reads when to come back and what is left', async (t) => {
+  const { http, admin } = await start(t, {
+    perKey: { maxRequestsPerSecond: 0.01, maxBurst: 7 },
+  });
+  const ask = () => posted(`${http}/v1/responses`, { model: 'demo', input: '@echo hi' });
+  const answers = await Promise.all(Array.from({ length: 20 }, ask));
+  const served = answers.filter(({ status }) => status === 200);
+  const refused = answers.filter(({ status }) => status === 429);
+  assert.deepEqual([served.length, refused.length], [7, 13]);
+  const left = served.map(({ headers }) => Number(headers.get('x-ratelimit-remaining-requests')));
+  assert.equal(Math.max(...left), 6);
+  assert.ok(left.every((each) => each >= 0 && each < 7));
+  for (const { headers, json } of refused) {
+    const seconds = Number(headers.get('retry-after'));
+    assert.ok(seconds > 90 && seconds <= 100, `${seconds} s`);
+    assert.equal(headers.get('x-ratelimit-limit-requests'), '7');
+    assert.equal(headers.get('x-ratelimit-remaining-requests'), '0');
+    assert.match(String(headers.get('x-ratelimit-reset-requests')), /^1[01]m\d+s$/);
+    assert.equal((json['error'] as { code: string }).code, 'rate_limit_exceeded');
+  }
+  const metrics = await (await fetch(`${admin}/metrics`)).text();
+  assert.match(metrics, /millrace_limit_checks_total\{scope="key",verdict="allowed"\} 7\n/);
+  assert.match(metrics, /millrace_limit_checks_total\{scope="key",verdict="refused"\} 13\n/);
+
+  assert.equal((await fetch(`${admin}/limits.json`)).status, 401);
+  const view = await fetch(`${admin}/limits.json`, {
+    headers: { authorization: `Bearer ${TOKEN}` },
+  });
+  const { keys, top } = (await view.json()) as { keys: number; top: Record<string, unknown>[] };
+  assert.equal(keys, 1);
+  assert.deepEqual([top[0]['scope'], top[0]['refusals'], top[0]['remaining']], ['key', 13, 0]);
+  assert.match(String(top[0]['key']), /^[0-9a-f]{16}$/);
+});
+
+test('an address over its limit is refused before the upgrade, until its time has come', async (t) => {
+  const { url } = await start(t, { perAddress: { maxRequestsPerSecond: 5, maxBurst: 2 } });
+  const clients = await Promise.all([open(`${url}/chat`), open(`${url}/chat`)]);
+  await assert.rejects(
+    open(`${url}/chat`),
+    (error) =>
+      error instanceof RefusedError && error.status === 429 && error.headers['retry-after'] === '1',
+  );
+  // Its messages count too.
+  clients[0].send({ message: '@echo hi' });
+  const [first] = await clients[0].collectJson<{ content: string; error?: object; done: boolean }>(
+    ({ done }) => done,
+  );
+  assert.equal(first.content, 'Rate limit exceeded');
+  await Promise.all(clients.map((client) => client.close()));
+});
+
+test('a session says no more than its rate, and changed limits hold at once', async (t) => {
+  const { update, url } = await start(t, {
+    perSession: { maxRequestsPerSecond: 0.01, maxBurst: 1 },
+  });
+  const client = await open(`${url}/v1/responses`);
+  t.after(() => client.close());
+  const ask = async () => {
+    client.send({ type: 'response.create', model: 'demo', input: '@echo hi' });
+    const events = await client.collectJson<{ type: string; error?: { code: string } }>(
+      ({ type }) => type === 'response.completed' || type === 'error',
+    );
+    return events.at(-1)?.error?.code ?? events.at(-1)?.type;
+  };
+  assert.equal(await ask(), 'response.completed');
+  assert.equal(await ask(), 'rate_limit_exceeded');
+  await update({});
+  assert.equal(await ask(), 'response.completed');
+});

@@ -1,0 +1,177 @@
+/** Goal: a request over a limit is refused in its dialect's own words and takes nothing; one that an upstream may not have goes to another. Method: a relay in simulated time. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { UserOptions } from '../../../src/options/schema.ts';
+import { limitScopes, limitVerdicts } from '../../../src/policy/limit/limit-scopes.ts';
+import { type Rig, rig } from '../../support/relay-rig.ts';
+
+type Limits = NonNullable<UserOptions['limits']>;
+
+function start(limits: Limits, more: UserOptions = {}) {
+  const names = ['one', 'two'];
+  const upstreams = names.map((name) => ({
+    name,
+    url: `http://${name}.test/v1`,
+    models: ['demo', 'other'],
+  }));
+  const r = rig({ options: { upstreams, limits, ...more } });
+  r.open(1, 'responses', { principal: 'a' });
+  r.open(2, 'responses', { principal: 'b' });
+  return r;
+}
+
+/** 'fine', or the error's code. */
+async function answer(r: Rig, slot: number, more: object = {}): Promise<string> {
+  const before = r.transport.exchanges.length;
+  const turn = r.ask(slot, more);
+  await r.settle();
+  if (r.transport.exchanges.length > before) {
+    r.transport.last.answer('fine');
+    await r.settle();
+  }
+  return r.text(turn) || String(r.end(turn).code);
+}
+
+const said = (r: Rig, scope: (typeof limitScopes)[number]) =>
+  limitVerdicts.map((_, verdict) =>
+    r.count('millrace_limit_checks_total', limitScopes.indexOf(scope), verdict),
+  );
+type Limited = { code: string; headers: Record<string, string> };
+const REFUSED = 'rate_limit_exceeded';
+
+describe('limits of requests', () => {
+  test('each key has its own; the refused client hears when to come back, and is served then', async () => {
+    const r = start({ perKey: { maxRequestsPerSecond: 1, maxBurst: 2 } });
+    assert.equal(await answer(r, 1), 'fine');
+    assert.equal(await answer(r, 1), 'fine');
+    const turn = r.ask(1);
+    await r.settle();
+    const { code, headers } = r.events(turn)[0]['error'] as Limited;
+    const waitMs = Number(headers['retry-after-ms']);
+    assert.deepEqual([code, headers['retry-after']], [REFUSED, '1']);
+    assert.ok(waitMs > 900 && waitMs <= 1_000, `${waitMs} ms`);
+    assert.equal(await answer(r, 2), 'fine', 'another key');
+    await r.pass(waitMs);
+    assert.equal(await answer(r, 1), 'fine');
+    assert.equal(await answer(r, 1), REFUSED);
+    assert.deepEqual(said(r, 'key'), [4, 2, 0]);
+    r.assertIdle();
+  });
+
+  test('all or none: what the model or everybody refuses is not charged to the key', async () => {
+    const r = start({
+      perKey: { maxRequestsPerSecond: 0.001, maxBurst: 3 },
+      perModel: { maxRequestsPerSecond: 0.001, maxBurst: 1 },
+      global: { maxRequestsPerSecond: 0.001, maxBurst: 3 },
+    });
+    assert.equal(await answer(r, 1), 'fine');
+    assert.equal(await answer(r, 1), REFUSED, 'the model');
+    assert.equal(await answer(r, 1), REFUSED, 'the model');
+    assert.equal(await answer(r, 1, { model: 'other' }), 'fine', 'its key was not charged');
+    assert.deepEqual(
+      [said(r, 'key'), said(r, 'model')],
+      [
+        [2, 0, 0],
+        [2, 2, 0],
+      ],
+    );
+    assert.deepEqual(said(r, 'global'), [2, 0, 0], 'nobody else was asked');
+    r.assertIdle();
+  });
+
+  test('a shadow counts and refuses nothing, one limit or all of them', async () => {
+    const rule = { maxRequestsPerSecond: 0.001, maxBurst: 1 };
+    for (const limits of [
+      { perKey: { ...rule, shadow: true } },
+      { perKey: rule, shadow: true },
+    ] satisfies Limits[]) {
+      const r = start(limits);
+      for (let n = 0; n < 3; n += 1) assert.equal(await answer(r, 1), 'fine');
+      assert.deepEqual(said(r, 'key'), [1, 0, 2]);
+      r.assertIdle();
+    }
+  });
+
+  test('a refusal ends the session only where the operator wants it', async () => {
+    const rule = { maxRequestsPerSecond: 0.001, maxBurst: 1 };
+    for (const whenRefused of ['answer', 'close'] as const) {
+      const r = start({ perKey: rule, whenRefused });
+      assert.equal(await answer(r, 1), 'fine');
+      assert.equal(await answer(r, 1), REFUSED);
+      await r.settle();
+      const codes = r.closes.map(({ slot, code }) => [slot, code]);
+      assert.deepEqual(codes, whenRefused === 'close' ? [[1, 1013]] : []);
+    }
+  });
+
+  test('the chat says the guide’s sentence', async () => {
+    const r = start({ perKey: { maxRequestsPerSecond: 0.5, maxBurst: 1 } });
+    r.open(3, 'chat', { principal: 'c' });
+    r.send(3, { message: 'hi' });
+    await r.settle();
+    const turn = r.send(3, { message: 'hi' });
+    await r.settle();
+    const [frame] = r.of(turn).map(({ text }) => JSON.parse(text));
+    assert.equal(frame.content, 'Rate limit exceeded');
+    assert.equal(frame.done, true);
+    assert.deepEqual(
+      [frame.error.code, frame.error.retry, frame.error.retryAfterMs],
+      ['MILLRACE_RATE_LIMITED', 'later', 2_000],
+    );
+  });
+
+  test('a turn that a dead worker had begun is not asked about again', async () => {
+    const r = start({ perKey: { maxRequestsPerSecond: 0.001, maxBurst: 1 } });
+    assert.equal(await answer(r, 1), 'fine');
+    const turn = r.ask(1, {}, { skip: 2, nonce: 40 });
+    await r.settle();
+    r.transport.last.answer('again');
+    await r.settle();
+    assert.equal(r.text(turn), 'again');
+  });
+
+  test('changed limits begin anew; unchanged ones go on', async () => {
+    const rule = { maxRequestsPerSecond: 0.001, maxBurst: 1 };
+    const r = start({ perKey: rule });
+    const { seats } = r.parts;
+    assert.equal(await answer(r, 1), 'fine');
+    r.relay.configure({ epoch: 2, seats, options: { ...r.parts.options } });
+    assert.equal(await answer(r, 1), REFUSED, 'nothing has changed');
+    const perKey = { ...r.parts.options.limits.perKey, maxBurst: 2 } as never;
+    const limits = { ...r.parts.options.limits, perKey };
+    r.renewLimits();
+    r.relay.configure({ epoch: 3, seats, options: { ...r.parts.options, limits } });
+    assert.deepEqual([await answer(r, 1), await answer(r, 1)], ['fine', 'fine']);
+    assert.equal(await answer(r, 1), REFUSED);
+  });
+});
+
+describe('limits of upstreams', () => {
+  test('over it, another one is asked; when none may be, the request waits', async () => {
+    const r = start({ perUpstream: { maxRequestsPerSecond: 2, maxBurst: 1 } });
+    const asked = () => r.transport.exchanges.map(({ upstream }) => upstream);
+    assert.equal(await answer(r, 1), 'fine');
+    assert.equal(await answer(r, 1), 'fine');
+    assert.deepEqual(asked().toSorted(), ['one', 'two']);
+    const turn = r.ask(1);
+    await r.settle();
+    assert.equal(asked().length, 2, 'it waits');
+    await r.pass(520);
+    assert.equal(asked().length, 3);
+    r.transport.last.answer('fine');
+    await r.settle();
+    assert.equal(r.text(turn), 'fine');
+    assert.deepEqual(said(r, 'upstream').slice(0, 1), [3]);
+    r.assertIdle();
+  });
+
+  test('whoever waits longer than the line is told so', async () => {
+    const perUpstream = { maxRequestsPerSecond: 0.01, maxBurst: 1 };
+    const r = start({ perUpstream }, { pool: { waitTimeoutMs: 50 } });
+    for (let n = 0; n < 2; n += 1) assert.equal(await answer(r, 1), 'fine');
+    const turn = r.ask(1);
+    await r.pass(100);
+    assert.equal(r.end(turn).code, 'upstream_busy');
+    r.assertIdle();
+  });
+});
