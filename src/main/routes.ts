@@ -37,13 +37,20 @@ export function createRoutes(
     };
     return found instanceof Promise ? found.then(told) : told(found);
   };
+  /** For whoever may come in. */
+  const known = (head: RequestHead, reply: (head: RequestHead) => HttpReply): Soon<HttpReply> => {
+    const found = accept.identify(head, clock.now());
+    const told = (who: Identity | MillraceError) =>
+      who instanceof MillraceError ? refusal(who) : reply(head);
+    return found instanceof Promise ? found.then(told) : told(found);
+  };
   const tickets = createTicketRoute(accept, clock);
   /** What else is served, by path. */
   function repliesOf({ server, demo: { enabled } }: Options) {
     const files = server.page ? pageFiles() : [];
-    const all = new Map<string, (head: RequestHead) => HttpReply>();
+    const all = new Map<string, (head: RequestHead) => Soon<HttpReply>>();
     for (const [path, file] of files) all.set(path, () => file);
-    if (server.page && enabled) all.set('/demo/status', demo);
+    if (server.page && enabled) all.set('/demo/status', (head) => known(head, demo));
     return all;
   }
   const answer = (head: RequestHead): Soon<HttpReply> => {

@@ -10,11 +10,12 @@ import { until } from '../support/until.ts';
 const STALL_MS = 700;
 const WAIT_MS = 20_000;
 
-async function serve(port = 0, tokensPerSecond = 300) {
+async function serve(port = 0, tokensPerSecond = 300, keys: string[] = []) {
   const engine = createEngine({
     server: { port, page: true, backend: 'ws' },
     admin: { enabled: false },
     log: { level: 'silent' },
+    keys,
     threads: { workers: 1 },
     demo: { enabled: true, firstTokenMs: 10, tokensPerSecond },
     stream: { firstDeltaTimeoutMs: STALL_MS, gapTimeoutMs: STALL_MS },
@@ -121,6 +122,27 @@ describe('the page in a browser', { skip: noBrowser }, () => {
       'the board to count the attempt',
     );
     assert.deepEqual(eyes.complaints, []);
+  });
+
+  test('where a key is asked for the page says so and opens the field; a wrong one is told, the right one connects', async (t) => {
+    const { engine, address } = await serve(0, 300, ['right-key']);
+    t.after(() => engine.close());
+    const visited = await visit(t, browser, address);
+    const eyes = new Eyes(visited);
+    const link = eyes.page.locator('#link[data-state=closed]');
+    const key = eyes.page.getByLabel(/^API key/);
+    await link.getByText('this server asks for an API key').waitFor({ timeout: WAIT_MS });
+    assert.equal(await eyes.page.evaluate('document.activeElement.id'), 'key');
+    await key.fill('wrong-key');
+    await key.press('Enter');
+    await link.getByText('this server does not know that key').waitFor({ timeout: WAIT_MS });
+    await key.fill('right-key');
+    await key.press('Enter');
+    await eyes.connected();
+    await eyes.ask('@echo let in');
+    await eyes.settled('A', 'B');
+    assert.equal(await eyes.answer('A'), 'let in');
+    assert.ok(!(await eyes.page.content()).includes('right-key'));
   });
 
   test('two lanes stream at once over one socket; cancelling one leaves the other alone', async (t) => {

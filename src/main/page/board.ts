@@ -31,6 +31,8 @@ const BUSY_MS = 250;
 const ANSWER_MS_MAX = 3_000;
 
 export interface BoardEvents {
+  /** Headers that show a request to be ours. */
+  credentials(): Record<string, string>;
   /** Ids of the responses whose failed attempts are wanted. */
   watched(): readonly string[];
   busy(): boolean;
@@ -110,8 +112,9 @@ export class Board {
     try {
       const ids = this.#events.watched().join(',');
       const signal = AbortSignal.timeout(ANSWER_MS_MAX);
-      const response = await fetch(`demo/status?responses=${ids}`, { signal });
-      if (response.status === 404) return false;
+      const headers = this.#events.credentials();
+      const response = await fetch(`demo/status?responses=${ids}`, { signal, headers });
+      if (response.status === 404 || response.status === 401) return false;
       if (response.ok) this.#show((await response.json()) as Status);
     } catch {
       // The connection's state already says that the server is away.

@@ -24,6 +24,7 @@ let painting = false;
 
 const flow = new Flow();
 const board = new Board({
+  credentials,
   watched: () => lanes.flatMap(({ turn }) => turn?.id ?? []),
   busy: () => lanes.some(({ running }) => running),
   failures(byResponse) {
@@ -59,6 +60,31 @@ const events = {
   },
 };
 
+/** What shows a request to be ours. */
+function credentials(): Record<string, string> {
+  const given = key.value.trim();
+  return given ? { authorization: `Bearer ${given}` } : {};
+}
+
+/** A browser does not tell a page why its WebSocket was refused; a plain request learns it. Without a right key trying again is pointless. */
+async function askWhy(refused: Link): Promise<void> {
+  const answer = await fetch('v1/models', { headers: credentials() }).catch(() => undefined);
+  if (answer?.status !== 401 || refused !== link || ready) return;
+  refused.close();
+  const given = key.value.trim() !== '';
+  showLink(
+    'closed',
+    given ? 'this server does not know that key' : 'this server asks for an API key',
+  );
+  byId('settings', HTMLDetailsElement).open = true;
+  key.focus();
+}
+
+function showLink(state: string, text: string): void {
+  byId('link', HTMLElement).dataset.state = state;
+  say(byId('link', HTMLElement), text);
+}
+
 function connect(): void {
   link?.close();
   for (const lane of lanes) lane.previous = undefined;
@@ -66,12 +92,12 @@ function connect(): void {
   url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
   const given = key.value.trim();
   const protocols = given ? [KEY_PROTOCOL + given] : [];
-  link = createLink(() => new WebSocket(url.href, protocols), {
+  const mine: Link = createLink(() => new WebSocket(url.href, protocols), {
     state(state, text) {
       ready = state === 'open';
-      byId('link', HTMLElement).dataset.state = state;
-      say(byId('link', HTMLElement), text);
+      showLink(state, text);
       if (ready) void listModels();
+      if (state === 'waiting') void askWhy(mine);
       showForm();
     },
     event: hear,
@@ -84,6 +110,7 @@ function connect(): void {
       paintSoon();
     },
   });
+  link = mine;
 }
 
 function hear(event: ServerEvent): void {
@@ -183,9 +210,7 @@ function setModel(): void {
 
 async function listModels(): Promise<void> {
   try {
-    const given = key.value.trim();
-    const headers = given ? { authorization: `Bearer ${given}` } : undefined;
-    const response = await fetch('v1/models', headers ? { headers } : {});
+    const response = await fetch('v1/models', { headers: credentials() });
     const { data } = (await response.json()) as { data?: { id: string }[] };
     const chosen = model.value;
     const ids = (data ?? []).map(({ id }) => id);
