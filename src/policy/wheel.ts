@@ -61,7 +61,8 @@ export class TimingWheel implements Wheel {
   }
 
   arm(key: number, dueMs: number): void {
-    must(key >= 0 && key < this.#keysMax, `wheel key ${key} of ${this.#keysMax}`);
+    // The text only when it is needed: this is on the way of every token.
+    if (key < 0 || key >= this.#keysMax) must(false, `wheel key ${key} of ${this.#keysMax}`);
     if (key >= this.#due.length) this.#grow(Math.min(this.#keysMax, Math.max(key + 1, key * 2)));
     if (this.#due[key] === NEVER) this.#armed += 1;
     this.#due[key] = dueMs;

@@ -3,6 +3,7 @@ import { asMillraceError, MillraceError } from '../errors.ts';
 import { openCounters } from '../memory/counters.ts';
 import { openLedger } from '../memory/ledger.ts';
 import { openLimitTable } from '../memory/limit-table.ts';
+import { pause } from '../memory/pause.ts';
 import { ringConsumer, ringProducer } from '../memory/ring.ts';
 import { openSessionCells } from '../memory/session-cells.ts';
 import { openSlab } from '../memory/slab.ts';
@@ -20,7 +21,7 @@ import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
 import { UpstreamTransport } from './connect/transport.ts';
 import { WebSocketTransport } from './connect/websocket.ts';
 import { loadModules, type Modules } from './modules.ts';
-import { pacedBell } from './paced-bell.ts';
+import { ReadPace } from './read-pace.ts';
 import { Relay } from './relay.ts';
 
 /** Idle sockets kept for each upstream, and for how long. */
@@ -67,6 +68,7 @@ function assemble(
   jobs: Jobs,
   post: (message: FromWorker) => void,
 ): Relay {
+  const pace = new ReadPace({ bell, clock: systemClock, ticker: systemTicker, pause });
   const { size } = schedule(dimensionsOf(options));
   return new Relay({
     worker,
@@ -76,14 +78,18 @@ function assemble(
     clock: systemClock,
     random: systemRandom,
     ticker: systemTicker,
-    transport: new UpstreamTransport({ idleSocketsMax: IDLE_SOCKETS_MAX, idleMs: IDLE_MS }),
+    transport: new UpstreamTransport({
+      idleSocketsMax: IDLE_SOCKETS_MAX,
+      idleMs: IDLE_MS,
+      onRead: () => pace.read(),
+    }),
     sockets: new WebSocketTransport(),
     providers: { ...providers, ...modules.providers },
     dialects: { ...dialects, ...modules.dialects },
     modules,
     coalesce: (next, onMerged) => new Coalescer(next, onMerged),
     up: ringConsumer(up, bell),
-    down: ringProducer(down, pacedBell(bell, systemClock, systemTicker)),
+    down: ringProducer(down, pace),
     slab: openSlab(shared.slab),
     sessions: openSessionCells(shared.sessions),
     threads: openThreadCells(shared.threads),

@@ -128,7 +128,9 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
   onResponseData(_: Dispatcher.DispatchController, piece: Uint8Array): void {
     if (this.#over) return;
     // A read often holds many small HTTP chunks: one call for all of them, so that their deltas leave together.
-    if (this.#pieces.push(piece) === 1) queueMicrotask(() => this.#handOver());
+    if (this.#pieces.push(piece) > 1) return;
+    this.#sockets.options.onRead?.();
+    queueMicrotask(() => this.#handOver());
   }
 
   onResponseEnd(): void {

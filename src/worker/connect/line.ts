@@ -14,6 +14,7 @@ export interface LineOptions {
   readonly idleMs: number;
   /** More certificate authorities to trust, PEM. */
   readonly ca?: string | undefined;
+  readonly onRead?: (() => void) | undefined;
 }
 
 /**

@@ -54,6 +54,7 @@ class RawLine implements PooledLine, ResponseEvents {
     this.socket = connectSocket(options, {
       buffer: readBuffer,
       callback: (length) => {
+        options.onRead?.();
         this.#bytes(readBuffer.subarray(0, length));
         return this.exchange?.reading ?? true;
       },
@@ -102,24 +103,29 @@ class RawLine implements PooledLine, ResponseEvents {
 
   #bytes(bytes: Uint8Array): void {
     this.read += bytes.length;
-    if (this.exchange) this.#guarded(() => this.#reader.push(bytes));
-    else this.destroy();
+    if (!this.exchange) return this.destroy();
+    try {
+      this.#reader.push(bytes);
+    } catch (thrown) {
+      this.#malformed(thrown);
+    }
   }
 
   #end(): void {
     this.#ended = true;
-    if (this.exchange && this.read > 0) this.#guarded(() => this.#reader.end());
+    if (!this.exchange || this.read === 0) return;
+    try {
+      this.#reader.end();
+    } catch (thrown) {
+      this.#malformed(thrown);
+    }
   }
 
   /** What the peer did wrong ends the exchange; anything else is a bug of ours and must be seen. */
-  #guarded(work: () => void): void {
-    try {
-      work();
-    } catch (thrown) {
-      if (!(thrown instanceof MalformedResponse)) throw thrown;
-      this.#lost(thrown);
-      this.socket.destroy();
-    }
+  #malformed(thrown: unknown): void {
+    if (!(thrown instanceof MalformedResponse)) throw thrown;
+    this.#lost(thrown);
+    this.socket.destroy();
   }
 
   #lost(error: Error): void {

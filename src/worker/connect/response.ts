@@ -53,6 +53,9 @@ export class ResponseReader {
   #extension = '';
   #sawCr = false;
   #persistent = true;
+  /** The body bytes of the push, moved together. */
+  #from = 0;
+  #to = 0;
 
   constructor(events: ResponseEvents) {
     this.#events = events;
@@ -70,20 +73,20 @@ export class ResponseReader {
    * handler throws passes through.
    */
   push(bytes: Uint8Array): void {
-    const range = { from: 0, to: 0 };
+    this.#from = this.#to = 0;
     let at: number;
     try {
-      at = this.#read(bytes, range);
+      at = this.#read(bytes);
     } finally {
       // What came before nonsense came all the same.
-      if (range.to > range.from) this.#events.body(bytes.subarray(range.from, range.to));
+      if (this.#to > this.#from) this.#events.body(bytes.subarray(this.#from, this.#to));
     }
     // A handler may have reset us; then what follows is not ours to judge.
     if (this.#state === 'done') this.#events.done(this.#persistent && at === bytes.length);
   }
 
-  /** Returns how far it read; the body bytes are gathered in `range`. */
-  #read(bytes: Uint8Array, range: { from: number; to: number }): number {
+  /** Returns how far it read; the body bytes are gathered between `#from` and `#to`. */
+  #read(bytes: Uint8Array): number {
     let at = 0;
     while (at < bytes.length && this.#state !== 'done') {
       switch (this.#state) {
@@ -103,9 +106,9 @@ export class ResponseReader {
         case 'chunk':
         case 'until close': {
           const end = this.#bodyEnd(bytes.length, at);
-          if (range.from === range.to) range.from = range.to = at;
-          else if (range.to !== at) bytes.copyWithin(range.to, at, end);
-          range.to += end - at;
+          if (this.#from === this.#to) this.#from = this.#to = at;
+          else if (this.#to !== at) bytes.copyWithin(this.#to, at, end);
+          this.#to += end - at;
           at = end;
         }
       }
@@ -203,7 +206,7 @@ export class ResponseReader {
     for (let at = start; at < bytes.length; at++) {
       const byte = bytes[at];
       if (this.#sawCr) {
-        if (byte !== LF || this.#digits === 0 || !extension.test(this.#extension)) throw badChunk();
+        if (byte !== LF || this.#digits === 0 || !this.#isExtension()) throw badChunk();
         this.#rest = this.#size;
         this.#sawCr = false;
         this.#state = this.#size === 0 ? 'trailer' : 'chunk';
@@ -216,6 +219,10 @@ export class ResponseReader {
       else this.#extension += String.fromCharCode(byte);
     }
     return bytes.length;
+  }
+
+  #isExtension(): boolean {
+    return this.#extension === '' || extension.test(this.#extension);
   }
 
   #digit(byte: number): void {

@@ -15,6 +15,8 @@ export interface SocketOptions {
   readonly idleMs: number;
   /** More certificate authorities to trust, PEM. */
   readonly ca?: string;
+  /** Every read, before it is handled. */
+  readonly onRead?: () => void;
 }
 
 /** A connected socket with whatever speaks HTTP over it. */
@@ -38,7 +40,8 @@ export class Sockets<L extends PooledLine> {
   }
 
   line(origin: string): LineOptions {
-    return { origin, idleMs: this.options.idleMs, ca: this.options.ca };
+    const { idleMs, ca, onRead } = this.options;
+    return { origin, idleMs, ca, onRead };
   }
 
   own(socket: Socket): void {
