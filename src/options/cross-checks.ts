@@ -1,5 +1,5 @@
 /** What must hold between options, and what the schema cannot see in one. */
-import { dialectNames, providerNames, SOCKET_PROVIDER } from './names.ts';
+import { dialectNames, providerNames, SOCKET_PROVIDER, textDialectNames } from './names.ts';
 import { nearest } from './nearest.ts';
 import { dotted, type Path, type Problem } from './paths.ts';
 import type { Options } from './schema.ts';
@@ -18,6 +18,7 @@ export function crossChecks(options: Options): Problem[] {
   const problems: Problem[] = [
     ...duplicates(options),
     ...unknownProviders(options),
+    ...unknownChunks(options),
     ...ports(options),
     ...backEnds(options),
     ...windows(options),
@@ -128,6 +129,18 @@ function unknownProviders(options: Options): Problem[] {
     ...taken('providers', own, [...providerNames, SOCKET_PROVIDER]),
     ...taken('dialects', dialects, dialectNames),
   ];
+}
+
+/** Pieces of text are cut for protocols that have any. */
+function unknownChunks({ chunks, dialects }: Options): Problem[] {
+  const known = [...textDialectNames, ...Object.keys(dialects)];
+  return Object.keys(chunks)
+    .filter((name) => !known.includes(name))
+    .map((name) => {
+      const meant = nearest(name, known);
+      const hint = meant === undefined ? {} : { hint: `did you mean ${meant}?` };
+      return { path: ['chunks', name], text: `must be one of ${known.join(', ')}`, ...hint };
+    });
 }
 
 /** Names and paths that are there twice. */

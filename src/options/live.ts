@@ -43,6 +43,7 @@ const table: Readonly<Record<string, Effect>> = {
   stream: 'new streams',
   limits: 'now',
   'limits.keysMax': 'restart',
+  chunks: 'new streams',
   proxy: 'new sessions',
   routes: 'restart',
   hooks: 'restart',

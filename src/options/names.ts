@@ -11,6 +11,9 @@ export const dialectNames = [
   'completions',
   'proxy',
 ] as const;
+/** Those that make frames of text. */
+export const textDialectNames = ['chat', 'responses', 'responses-http', 'completions'] as const;
+
 /** One of those, or one of `dialects` in the options. */
 export type DialectName = (typeof dialectNames)[number] | (string & {});
 

@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { admin } from './groups/admin.ts';
 import { balance } from './groups/balance.ts';
+import { chunks } from './groups/chunks.ts';
 import { demo } from './groups/demo.ts';
 import { keys } from './groups/keys.ts';
 import { limits } from './groups/limits.ts';
@@ -31,6 +32,7 @@ export const schema = z.strictObject({
   session: session.prefault({}),
   stream: stream.prefault({}),
   limits: limits.prefault({}),
+  chunks,
   proxy: proxy.prefault({}),
   routes,
   hooks: hooks.prefault({}),

@@ -20,6 +20,7 @@ import type {
 import type { RouteRequest, RouteSession } from '../protocol/route.ts';
 import type { SessionFacts } from '../threads/messages.ts';
 import type { Alarm } from './alarms.ts';
+import { chunked } from './chunk.ts';
 import { Handling } from './handling.ts';
 import { hookedStream } from './hooked-stream.ts';
 import type { Means } from './means.ts';
@@ -244,7 +245,8 @@ export class Session {
         return done();
       }
       if (opening.kind === 'handle') return this.#handle(entry, opening.request, done);
-      const { encoder, request } = opening;
+      const { request } = opening;
+      const encoder = chunked(means, facts.dialect, opening.encoder, tap);
       tap.epitaph(encoder.epitaph(new MillraceError('MILLRACE_WORKER_LOST', {})));
       if (openerHoldMs === 0) tap.release();
       const { dialect, principal, keyName } = facts;
@@ -252,7 +254,7 @@ export class Session {
       const parts = { means, facts: about, session: facts, request, encoder, tap, done };
       const stream = hookedStream(parts);
       entry.stream = stream;
-      if (encoder.alive) entry.alive = this.#keepAlive(encoder, tap);
+      if (opening.encoder.alive) entry.alive = this.#keepAlive(opening.encoder, tap);
       stream.start();
     } catch (thrown) {
       const error = asMillraceError(thrown);

@@ -7,6 +7,7 @@ import { Flag, Kind } from '../memory/layout.ts';
 import type { FrameSink } from '../protocol/dialect.ts';
 import { type Epitaph, encodeEpitaph } from '../threads/epitaph-record.ts';
 import type { Address, Outbox, Written } from './outbox.ts';
+import type { Pace } from './pace.ts';
 import { tellFrame } from './points.ts';
 
 /** Where the frames of a stream leave: all that its attempts need to know of it. */
@@ -28,6 +29,8 @@ interface Waiting {
   readonly sequence: number;
   readonly aux0: number;
   readonly bytes: Uint8Array;
+  /** Not before its time. */
+  readonly paced: boolean;
   /** Bytes booked in the ledger for it. */
   readonly booked: number;
 }
@@ -47,6 +50,9 @@ export class Tap implements FrameSink, Outlet {
   #frames = 0;
   #bytes = 0;
   #resumed: (() => void) | undefined;
+  /** Set: the frame behind each `step` has a time before which it does not leave. */
+  #pace: Pace | undefined;
+  #stepped = false;
 
   /** Frames with a sequence below `skip` were delivered before a worker died: they are made, not sent. */
   constructor(outbox: Outbox, address: Address, skip: number) {
@@ -88,6 +94,23 @@ export class Tap implements FrameSink, Outlet {
   /** Nothing waits: what was made so far is in the ring (or nobody wants it). */
   get drained(): boolean {
     return this.#queue.length === 0;
+  }
+
+  /** Its waits end with `resume`. */
+  paceBy(pace: Pace): void {
+    this.#pace = pace;
+  }
+
+  /** The next frame leaves at its time, those behind it after it. */
+  step(): void {
+    this.#stepped = true;
+  }
+
+  /** The answer breaks off: what waits for its time leaves now. */
+  hurry(): void {
+    this.#pace?.close();
+    this.#pace = undefined;
+    if (!this.#holding) this.#flush();
   }
 
   /** `resumed` is called when credit or space came back and nothing waits any more. */
@@ -158,6 +181,7 @@ export class Tap implements FrameSink, Outlet {
   discard(): void {
     this.#gone = true;
     this.#outbox.forget(this);
+    this.#pace?.close();
     for (const { booked } of this.#queue) this.#outbox.ledger.give('outbox', booked);
     this.#queue = [];
   }
@@ -170,31 +194,50 @@ export class Tap implements FrameSink, Outlet {
 
   #put(kind: number, flags: number, sequence: number, aux0: number, bytes: Uint8Array): void {
     if (this.#gone) return;
-    if (this.#queue.length === 0 && !this.#holding) {
+    const paced = this.#stepped;
+    this.#stepped = false;
+    if (this.#queue.length === 0 && !this.#holding && !this.#early(paced)) {
       const written = this.#outbox.write(this.address, kind, flags, sequence, aux0, bytes);
-      if (this.#settled(written)) return;
+      if (this.#settled(written)) {
+        if (paced) this.#pace?.left();
+        return;
+      }
     }
-    this.#queue.push(this.#kept(kind, flags, sequence, aux0, bytes));
+    this.#queue.push(this.#kept(kind, flags, sequence, aux0, bytes, paced));
   }
 
-  #kept(kind: number, flags: number, sequence: number, aux0: number, bytes: Uint8Array): Waiting {
+  #kept(
+    kind: number,
+    flags: number,
+    sequence: number,
+    aux0: number,
+    bytes: Uint8Array,
+    paced = false,
+  ): Waiting {
     const booked = this.#outbox.ledger.take('outbox', bytes.byteLength) ? bytes.byteLength : 0;
     // Not `slice()`: of a Buffer that is a view.
-    return { kind, flags, sequence, aux0, bytes: new Uint8Array(bytes), booked };
+    return { kind, flags, sequence, aux0, bytes: new Uint8Array(bytes), paced, booked };
   }
 
   /** True when nothing waits any more. */
   #flush(): boolean {
     for (let head = this.#queue[0]; head !== undefined; head = this.#queue[0]) {
-      const { kind, flags, sequence, aux0, bytes, booked } = head;
+      const { kind, flags, sequence, aux0, bytes, paced, booked } = head;
+      if (this.#early(paced)) return false;
       if (!this.#settled(this.#outbox.write(this.address, kind, flags, sequence, aux0, bytes))) {
         return false;
       }
       if (this.#gone) return true;
       this.#outbox.ledger.give('outbox', booked);
+      if (paced) this.#pace?.left();
       this.#queue.shift();
     }
     return true;
+  }
+
+  /** Has it to wait for its time? */
+  #early(paced: boolean): boolean {
+    return paced && this.#pace?.early() === true;
   }
 
   /** Has the record left (or become pointless)? Otherwise the tap waits. */

@@ -17,7 +17,8 @@ function saying(row: OptionRow, value: unknown): UserOptions {
       const list = key.slice(0, -2);
       const rest = list === 'keys' ? { key: 'k' } : { url: 'http://a/v1' };
       tree = { [list]: [{ name: 'a', ...rest, ...(tree as object) }] };
-    } else tree = { [key]: tree };
+      // A name of the user's; for pieces of text, of a protocol.
+    } else tree = { [key === '*' ? 'chat' : key]: tree };
   }
   return tree as UserOptions;
 }
@@ -79,7 +80,7 @@ for (const row of rows.filter((r) => r.kind === 'integer' || r.kind === 'number'
     const step = row.kind === 'integer' ? 1 : 1e-6;
     assert.equal(check(row, minimum), 'accepted');
     assert.equal(check(row, maximum), 'accepted');
-    const path = row.path.replace('[]', '[0]');
+    const path = row.path.replace('[]', '[0]').replace('*', 'chat');
     for (const bad of [minimum - step, maximum + step, Number.NaN, '1', null, {}]) {
       const line = check(row, bad);
       assert.ok(line.startsWith(`${path} must be ${row.expected}, got `), line);

@@ -192,6 +192,13 @@ export const mistakes: readonly Mistake[] = [
     ],
   },
   {
+    what: 'pieces of text for a protocol that nobody knows',
+    file: yaml('chunks:\n  caht:\n    chunkSize: 5\n'),
+    says: [
+      'chunks.caht must be one of chat, responses, responses-http, completions; did you mean chat? (file FILE:3:5)',
+    ],
+  },
+  {
     what: 'a date (TOML)',
     file: toml('[server]\nhost = 2026-01-01\n'),
     says: [

@@ -86,7 +86,7 @@ test('any text in any environment name is resolved or refused with a MillraceErr
 });
 
 test('a resolved object resolves to itself, from any valid integers', () => {
-  const rows = explain().filter(({ path, kind }) => kind === 'integer' && !path.includes('['));
+  const rows = explain().filter(({ path, kind }) => kind === 'integer' && !/[[*]/.test(path));
   const chosen = fc.tuple(
     ...rows.map(({ minimum = 0, maximum = 0 }) => fc.integer({ min: minimum, max: maximum })),
   );
