@@ -591,6 +591,24 @@ export const failures = {
     type: 'server_error',
     text: 'the coordinator thread was lost: {reason}',
   },
+  MILLRACE_POOL_FULL: {
+    retry: 'later',
+    status: 503,
+    type: 'server_error',
+    text: 'the pool already has {max} connections',
+  },
+  MILLRACE_POOL_BUSY: {
+    retry: 'later',
+    status: 503,
+    type: 'server_error',
+    text: 'no connection of the pool came free within {waitMs} ms',
+  },
+  MILLRACE_POOL_CLOSED: {
+    retry: 'never',
+    status: 503,
+    type: 'server_error',
+    text: 'the pool is closed',
+  },
   MILLRACE_CLOSED: {
     retry: 'never',
     status: 503,

@@ -18,6 +18,8 @@ const prints: readonly (readonly [part: string, out: RegExp])[] = [
   ["'/loop'", /^Echo: hello\n$/],
   ['engine.attach', /^$/],
   ['new Registry', /^true text\/plain.*\ntrue\n$/],
+  ['new ConnectionPool', /^closed\ntrue, 2 of 50\nclosed\nclosed\n$/],
+  ['new LoadBalancer', /^a a b a c a a\n$/],
   ['simulatedUpstream', /^finished\nMILLRACE_UPSTREAM_RESET\n$/],
 ];
 

@@ -1,5 +1,7 @@
 /** Compiled, never run: what the types of the public API infer and refuse. A line that should not compile and does fails the build. */
 import { type Code, createEngine, type Engine, MillraceError } from '../../src/index.ts';
+import { ConnectionPool } from '../../src/parts/connection-pool.ts';
+import { LoadBalancer } from '../../src/parts/load-balancer.ts';
 import { connect, simulatedUpstream } from '../../src/testing/testing.ts';
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
@@ -66,4 +68,21 @@ export async function testing(engine: Engine): Promise<void> {
   upstream.faults.set({ statos: 503 });
   const client = await connect(engine, '/ws', { headers: { authorization: 'Bearer x' } });
   for await (const message of client) same<typeof message, string | Uint8Array>(true);
+}
+
+export async function parts(): Promise<void> {
+  const pool = new ConnectionPool({ open: async () => ({ port: 1 }) });
+  same<Awaited<ReturnType<typeof pool.selectConnection>>['connection'], { port: number }>(true);
+  same<Awaited<ReturnType<typeof pool.addConnection>>, string>(true);
+  const answer = await pool.run(async ({ port }, { attempt }) => [port, attempt]);
+  same<typeof answer, number[]>(true);
+  // @ts-expect-error -- not such a connection
+  await pool.addConnection({ prot: 1 });
+  // @ts-expect-error -- no such strategy
+  void new ConnectionPool({ loadBalanceStrategy: 'Luck' });
+  const balancer = new LoadBalancer<URL>().add('a', new URL('ws://a'));
+  const picked = balancer.select();
+  same<typeof picked extends { value: infer V } | undefined ? V : never, URL>(true);
+  // @ts-expect-error -- a URL is asked for
+  balancer.add('b', 'ws://b');
 }
