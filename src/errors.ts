@@ -578,6 +578,18 @@ export const failures = {
   },
   MILLRACE_SESSION_GONE: { retry: 'never', status: 410, text: 'the session is closed' },
 
+  // The parts.
+  MILLRACE_STREAM_UNKNOWN: {
+    retry: 'never',
+    status: 404,
+    text: 'no stream {id}: it never began, or it has ended',
+  },
+  MILLRACE_STREAMS_EXHAUSTED: {
+    retry: 'later',
+    status: 503,
+    text: 'all {max} streams of this streamer are running',
+  },
+
   // Our own threads.
   MILLRACE_WORKER_LOST: {
     retry: 'later',

@@ -23,6 +23,12 @@ export {
 export { type Code, codes, MillraceError, type Retry } from './errors.ts';
 export type { Options, UserOptions } from './options/schema.ts';
 export {
+  LlmStreamer,
+  type LlmStreamerOptions,
+  type LlmStreamerStats,
+  type StreamSummary,
+} from './parts/llm-streamer.ts';
+export {
   type AuthRequest,
   type AuthVerdict,
   type Conversation,

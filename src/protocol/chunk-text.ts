@@ -3,6 +3,7 @@
  * more than CLUSTER_UNITS_MAX code units is cut there: marks without end are no character, and whoever waits for their end waits for ever.
  */
 import { BREAK, isOpen, NOTHING, step } from './graphemes.ts';
+import { endsInHalf } from './json-text.ts';
 
 /** UTF-16 code units of one cluster that are never cut apart. */
 export const CLUSTER_UNITS_MAX = 64;
@@ -65,16 +66,19 @@ export class TextChunks {
   #at = 0;
   /** Printable up to there: pieces before it are found without looking. */
   #printableEnd = 0;
+  /** The first half of a surrogate pair that the text ends with. */
+  #half = '';
 
   /** UTF-16 code units that wait. */
   get units(): number {
-    return this.#text.length - this.#at;
+    return this.#text.length - this.#at + this.#half.length;
   }
 
   push(text: string): void {
-    this.#text = this.#text.slice(this.#at) + text;
-    this.#at = 0;
-    this.#printableEnd = 0;
+    let more = this.#half + text;
+    this.#half = endsInHalf(more) ? more.slice(-1) : '';
+    if (this.#half !== '') more = more.slice(0, -1);
+    this.#append(more);
   }
 
   /**
@@ -82,6 +86,10 @@ export class TextChunks {
    * open stays. Marks that come later are nobody's guess (graphemes.ts).
    */
   next(size: number, complete: boolean): string {
+    if (complete && this.#half !== '') {
+      this.#append(this.#half);
+      this.#half = '';
+    }
     const text = this.#text;
     const from = this.#at;
     if (from >= this.#printableEnd) {
@@ -96,6 +104,12 @@ export class TextChunks {
     }
     this.#at = end;
     return text.slice(from, end);
+  }
+
+  #append(text: string): void {
+    this.#text = this.#text.slice(this.#at) + text;
+    this.#at = 0;
+    this.#printableEnd = 0;
   }
 }
 

@@ -1,6 +1,7 @@
 /** Compiled, never run: what the types of the public API infer and refuse. A line that should not compile and does fails the build. */
 import { type Code, createEngine, type Engine, MillraceError } from '../../src/index.ts';
 import { ConnectionPool } from '../../src/parts/connection-pool.ts';
+import { LlmStreamer } from '../../src/parts/llm-streamer.ts';
 import { LoadBalancer } from '../../src/parts/load-balancer.ts';
 import { connect, simulatedUpstream } from '../../src/testing/testing.ts';
 
@@ -85,4 +86,18 @@ export async function parts(): Promise<void> {
   same<typeof picked extends { value: infer V } | undefined ? V : never, URL>(true);
   // @ts-expect-error -- a URL is asked for
   balancer.add('b', 'ws://b');
+}
+
+export async function streamer(response: ReadableStream<string>): Promise<void> {
+  const made = new LlmStreamer({ chunkSize: 20, delayMs: 50, bufferSize: 1_000 });
+  const id = made.startStream('text', { signal: AbortSignal.timeout(1) });
+  same<typeof id, string>(true);
+  same<Awaited<ReturnType<typeof made.nextChunk>>, string | undefined>(true);
+  same<ReturnType<typeof made.endStream>['chunks'], number>(true);
+  same<ReturnType<typeof made.cancelStream>, boolean>(true);
+  for await (const chunk of made.stream(response)) same<typeof chunk, string>(true);
+  // @ts-expect-error -- bytes are no text
+  made.startStream(new Uint8Array(1));
+  // @ts-expect-error -- no such option
+  void new LlmStreamer({ chunkSze: 1 });
 }
