@@ -10,7 +10,9 @@ for (const project of ['tsconfig.json', 'src/main/page/tsconfig.json']) {
   const done = spawnSync(process.execPath, [tsc, '-p', project], { cwd: root, stdio: 'inherit' });
   if (done.status !== 0) process.exit(done.status ?? 1);
 }
-const page = 'src/main/page';
-for (const name of readdirSync(`${root}/${page}`)) {
-  if (/\.(html|css)$/.test(name)) cpSync(`${root}/${page}/${name}`, `${root}/dist/${page}/${name}`);
+for (const folder of ['src/main/page', 'src/codec/dictionaries']) {
+  for (const name of readdirSync(`${root}/${folder}`)) {
+    if (!/\.(html|css|zdict)$/.test(name)) continue;
+    cpSync(`${root}/${folder}/${name}`, `${root}/dist/${folder}/${name}`);
+  }
 }

@@ -13,8 +13,19 @@ const { chatFrames } = await import('../dist/src/protocol/dialects/chat/frames.j
 const { completionFields } = await import('../dist/src/protocol/dialects/completions/fields.js');
 /** @type {typeof import('../src/protocol/answer-head.ts')} */
 const { decodeHead } = await import('../dist/src/protocol/answer-head.js');
+/** @type {typeof import('../src/codec/negotiate.ts')} */
+const negotiation = await import('../dist/src/codec/negotiate.js');
 /** @type {typeof import('../src/errors.ts')} */
 const { MillraceError } = await import('../dist/src/errors.js');
+
+/** @type {Readonly<Record<import('../src/codec/negotiate.ts').RefusalReason, string>>} */
+const refusals = {
+  unknown: 'No encoding has that name.',
+  off: 'The operator grants none (`compression.enabled`).',
+  dialect: 'What this path carries is no text of a dialect.',
+  source: 'Nothing on this machine serves it (`millrace doctor` says why).',
+  dictionary: 'No dictionary of this dialect has that hash.',
+};
 
 const bounds = { historyBytesMax: 1 << 20, outputBytesMax: 1 << 20, lanesMax: 32 };
 const models = { has: (/** @type {string} */ model) => model === 'demo', names: ['demo'] };
@@ -162,6 +173,32 @@ export function protocolParts(table) {
       '`openai-insecure-api-key.KEY`. `POST /v1/tickets` (`tickets.path`) with a key answers a ticket, which opens one connection within its time as `?ticket=TICKET`:',
     `\`\`\`\n→ POST /v1/tickets  Authorization: Bearer KEY\n← ${JSON.stringify({ ticket: 'mt_…', expires_at: 1_790_000_030 })}\n\`\`\``,
     'A refusal is an HTTP answer with an error object; its status and codes are in [ERRORS.md](ERRORS.md). A key that goes while a connection is open ends it with 1008.',
+    '## Encodings',
+    'A client of `/v1/responses`, `/chat` or a dialect of your own may have its messages compressed. It says what it would like, best first, in the query ' +
+      '(`?encoding=zstd+dict,gzip`) or, as browsers can, by subprotocols (`millrace.encoding.zstd+dict`; the one that is granted is answered exactly so, and ' +
+      '`millrace.encoding.identity` as the last one keeps a browser from failing when none is). From then on, in both directions: **a text message is as it is; a binary message is one ' +
+      'text message, compressed**. Nobody has to compress: short messages (`compression.minCompressSize`), and those that would grow, go as text.',
+    table(
+      ['encoding', 'what a binary message is'],
+      [
+        [code('gzip'), 'RFC 1952; several members are one message'],
+        [code('deflate'), 'the zlib format, RFC 1950'],
+        [code('brotli'), 'RFC 7932'],
+        [code('zstd'), 'RFC 8878; several frames are one message'],
+        [
+          code('zstd+dict'),
+          'a zstd frame made with the dictionary of the dialect: also single tokens become smaller',
+        ],
+      ],
+    ),
+    `The answer to the upgrade says what came of it: \`${negotiation.ENCODING_HEADER}: zstd+dict; dictionary=HASH\`, or \`identity; refused=REASON\`, where the reason is the first wish's:`,
+    table(
+      ['reason', 'meaning'],
+      negotiation.refusalReasons.map((reason) => [code(reason), refusals[reason]]),
+    ),
+    '`GET /dictionaries` lists the dictionaries (`dialect`, `version`, `hash`, `path`); `GET /dictionaries/HASH` is the bytes, whose SHA-256 is the hash, for ever the same. ' +
+      'A client that keeps one asks for it by the first 16 digits or more (`zstd+dict.92b50422f1c41440`); without, it gets the newest. ' +
+      'What a client sends compressed may become as long as any message (`server.messageBytesMax`); beyond that, and where it is no such data, the message is answered with an error, and the session goes on.',
     '## `/v1/responses`',
     "OpenAI's Responses API in its WebSocket mode: the official SDKs speak it as it is. A lane (`stream_id`) runs one response at a time, in order; " +
       'lanes run beside each other, and every event of a named lane says its `stream_id`. `previous_response_id` continues a response of the same connection: ' +

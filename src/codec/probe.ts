@@ -1,20 +1,25 @@
-/** Which compressions this Node has. */
-import * as zlib from 'node:zlib';
+/** What `doctor` says about codecs: who serves which, and why the others do not. */
+import { explainChoices } from './choice.ts';
+import type { SourceName } from './codec.ts';
+import { loadSource, sourceNames } from './sources.ts';
 
 export interface CodecProbe {
-  readonly gzip: boolean;
-  readonly deflate: boolean;
-  readonly brotli: boolean;
-  /** Node 22.15, 23.8 and later. */
-  readonly zstd: boolean;
+  /** For each codec the source, or the sources by size of the message: the fastest by measurement. */
+  readonly served: readonly { readonly codec: string; readonly by: string | undefined }[];
+  readonly sources: readonly {
+    readonly name: SourceName;
+    /** Or why it is not here. */
+    readonly version?: string;
+    readonly reason?: string;
+  }[];
 }
 
 export function probeCodecs(): CodecProbe {
-  const has = (name: string) => typeof (zlib as Record<string, unknown>)[name] === 'function';
   return {
-    gzip: has('createGzip'),
-    deflate: has('createDeflateRaw'),
-    brotli: has('createBrotliCompress'),
-    zstd: has('createZstdCompress'),
+    served: explainChoices(),
+    sources: sourceNames.map((name) => {
+      const { source, reason } = loadSource(name);
+      return source ? { name, version: source.version } : { name, reason };
+    }),
   };
 }

@@ -1,4 +1,5 @@
 /** Everything main holds, wired; nothing runs yet. */
+import { isServed } from '../codec/choice.ts';
 import { createAccept } from '../main/accept.ts';
 import { Admit } from '../main/admit.ts';
 import { createAuthHook } from '../main/auth-hook.ts';
@@ -9,6 +10,7 @@ import { Crew } from '../main/crew.ts';
 import { Deliver } from '../main/deliver.ts';
 import { DemoStatus } from '../main/demo-status.ts';
 import { DoorLimits } from '../main/door-limits.ts';
+import type { Encodings } from '../main/encodings.ts';
 import { Overload } from '../main/overload.ts';
 import { Requests } from '../main/requests.ts';
 import { createRoutes } from '../main/routes.ts';
@@ -28,6 +30,7 @@ import { type Log } from '../observe/log.ts';
 import { dimensionsOf, schedule } from '../observe/metrics.ts';
 import type { Options } from '../options/schema.ts';
 import { UpstreamRoster } from '../policy/upstream-roster.ts';
+import type { Dialect } from '../protocol/dialect.ts';
 import { dialects as builtIn } from '../protocol/dialects/dialects.ts';
 import { allocateShared } from '../threads/allocate.ts';
 import type { Fact } from '../threads/facts.ts';
@@ -86,6 +89,7 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
   const accept = createAccept(options, {
     paths: own.paths,
     arrives: (address, nowMs) => door.arrives(address, nowMs),
+    encodings: encodingsOf(dialects),
     ...(authenticate && { authenticate }),
   });
   const routes = createRoutes(options, accept, systemClock, (head) => demo.reply(head), own.paths);
@@ -107,8 +111,11 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     paths: own.paths,
   });
   configured.join(door, observer, overload, admit, sessions, requests, routes, server);
-  const live = { door, observer, counted, coordination, crew, server, deliver, overload };
-  return { ...memory, ...live };
+  return { ...memory, door, observer, counted, coordination, crew, server, deliver, overload };
+}
+
+function encodingsOf(dialects: Readonly<Record<string, Dialect | undefined>>): Encodings {
+  return { served: isServed, isText: (name) => dialects[name]?.binary === false };
 }
 
 /** Main's views of the shared memory, and what counts in it. */

@@ -2,6 +2,7 @@
  * Who may connect: Host, path, Origin, rate, key, rights, caps, in that order, before anything is stored for the client. Pure: the time is an argument.
  */
 import { randomFillSync } from 'node:crypto';
+import { type Agreement, ENCODING_PROTOCOL } from '../codec/negotiate.ts';
 import { MillraceError } from '../errors.ts';
 import type { DialectName } from '../options/names.ts';
 import type { Options } from '../options/schema.ts';
@@ -9,6 +10,7 @@ import type { Rights } from '../threads/messages.ts';
 import type { HttpReply, RequestHead } from './backend/backend.ts';
 import { trustedPeers } from './backend/trusted-peers.ts';
 import { createRate, Failures, Held, isLoopback, network } from './caps.ts';
+import { agreeOn, type Encodings, noEncodings } from './encodings.ts';
 import { clientAddress } from './forwarded.ts';
 import {
   ANONYMOUS,
@@ -33,6 +35,8 @@ export type AcceptVerdict =
       readonly worker?: number;
       /** The subprotocol to answer with, one of those offered. */
       readonly protocol?: string;
+      /** What came of its wishes for an encoding; absent: it had none. */
+      readonly agreement?: Agreement;
     }
   | { readonly kind: 'refuse'; readonly error: MillraceError; readonly reply: HttpReply };
 
@@ -56,6 +60,7 @@ export interface AcceptParts {
   readonly paths?: Paths;
   /** Asked about each handshake of an address: 0, or how long it has to wait. */
   readonly arrives?: (address: string, nowMs: number) => number;
+  readonly encodings?: Encodings;
   /** Unguessable bytes, for tickets. */
   readonly fill?: (bytes: Uint8Array) => void;
 }
@@ -97,6 +102,7 @@ class Door implements Accept {
   readonly #authenticate: Authenticate | undefined;
   readonly #wall: () => number;
   readonly #paths: Paths;
+  readonly #encodings: Encodings;
   readonly #addresses = new Held();
   readonly #principals = new Held();
   readonly #failures = new Failures();
@@ -106,6 +112,7 @@ class Door implements Accept {
 
   constructor(options: Options, parts: AcceptParts) {
     const { authenticate, wall = Date.now, paths, fill = randomFillSync } = parts;
+    this.#encodings = parts.encodings ?? noEncodings;
     this.#authenticate = authenticate;
     this.#wall = wall;
     this.#arrives = parts.arrives;
@@ -246,8 +253,13 @@ class Door implements Accept {
     const { principal, keyName, rights, byKey, worker } = found;
     const offered = offeredProtocols(head);
     const { protocols } = this.#rules.proxy;
-    const protocol =
-      dialect === 'proxy' ? agreedProtocol(offered, protocols) : answeredProtocol(offered);
+    const isProxy = dialect === 'proxy';
+    const agreement = isProxy
+      ? undefined
+      : agreeOn(head, offered, dialect, this.#rules, this.#encodings);
+    const protocol = isProxy
+      ? agreedProtocol(offered, protocols)
+      : (agreement?.protocol ?? answeredProtocol(offered));
     return {
       kind: 'session',
       dialect,
@@ -257,6 +269,7 @@ class Door implements Accept {
       ...(byKey === undefined ? {} : { byKey }),
       ...(worker === undefined ? {} : { worker }),
       ...(protocol === undefined ? {} : { protocol }),
+      ...(agreement === undefined ? {} : { agreement }),
     };
   }
 
@@ -283,6 +296,7 @@ function rulesOf(options: Options) {
   return {
     server: options.server,
     proxy: options.proxy,
+    compression: options.compression,
     tickets: options.tickets,
     trusts: trustedPeers(options.server.trustedProxies),
     sites: createSiteRules(options.server),
@@ -338,11 +352,12 @@ export function refusal(error: MillraceError, retryAfterMs?: number): HttpReply 
 }
 
 /**
- * No subprotocol means anything to millrace, but a browser that offered some fails without an answer. The first that carries no key; a key
- * goes back only to a client that offered nothing else.
+ * A browser that offered subprotocols fails without an answer. The first that carries no key and is no wish for an encoding (a wish that is
+ * not granted is not answered); a key goes back only to a client that offered nothing else.
  */
 function answeredProtocol(protocols: readonly string[]): string | undefined {
-  return protocols.find((protocol) => !protocol.startsWith(KEY_PROTOCOL)) ?? protocols[0];
+  const offered = protocols.filter((protocol) => !protocol.startsWith(ENCODING_PROTOCOL));
+  return offered.find((protocol) => !protocol.startsWith(KEY_PROTOCOL)) ?? offered[0];
 }
 
 /** A back end must speak what its client is told: only what the options name, or else the key that a client offered alone. */

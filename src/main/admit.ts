@@ -82,7 +82,9 @@ export class Admit {
     if (session.admission.dialect === 'echo') return this.#echo(session, bytes, binary);
     if (session.admission.dialect === 'socket') return this.#events.socket(session, bytes, binary);
     if (session.admission.dialect === 'proxy') return this.#carry(session, bytes, binary);
-    if (binary && !this.#dialect(session).binary) {
+    // Where an encoding was agreed on, a binary message is a compressed one: its worker looks into it.
+    const isEncoded = session.admission.encoding !== undefined;
+    if (binary && !isEncoded && !this.#dialect(session).binary) {
       return this.#events.end(session, new MillraceError('MILLRACE_MESSAGE_NOT_TEXT', {}));
     }
     // The worker refuses turns beyond the queue one by one; a client that goes on all the same is a flood.

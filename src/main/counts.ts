@@ -1,4 +1,5 @@
 /** What main counts: indexes into its counter block, resolved once. */
+import { type RefusalReason, refusalReasons } from '../codec/negotiate.ts';
 import type { Code } from '../errors.ts';
 import { codes } from '../errors.ts';
 import type { CounterBlock } from '../memory/contract.ts';
@@ -87,6 +88,11 @@ export class Counts {
   refused(code: Code): void {
     this.#add('millrace_handshakes_refused_total', codes.indexOf(code));
     this.error(code);
+  }
+
+  /** A client's wish for an encoding was not granted. */
+  encodingRefused(reason: RefusalReason): void {
+    this.#add('millrace_encodings_refused_total', refusalReasons.indexOf(reason));
   }
 
   error(code: Code): void {

@@ -5,6 +5,7 @@ import type { Clock } from '../policy/ports.ts';
 import { type Accept, refusal, type Soon } from './accept.ts';
 import type { HttpReply, RequestHead } from './backend/backend.ts';
 import { isPreflight, preflightHeaders } from './cors.ts';
+import { dictionaryReply, isDictionaryPath } from './dictionary-route.ts';
 import type { Identity } from './keyring.ts';
 import { MODELS_PATH, modelReply, modelsReply } from './models.ts';
 import { pageFiles } from './page-files.ts';
@@ -59,7 +60,8 @@ export function createRoutes(
     const socket = paths.dialectOf(head.path) !== undefined;
     const isModels = head.path === MODELS_PATH || head.path.startsWith(`${MODELS_PATH}/`);
     const page = replies.get(head.path);
-    if (!posts && !socket && !isModels && !page)
+    const isDictionary = !posts && !socket && isDictionaryPath(head.path);
+    if (!posts && !socket && !isModels && !page && !isDictionary)
       return refusal(new MillraceError('MILLRACE_PATH_UNKNOWN', {}));
     if (isPreflight(head) && accept.originAllowed(head))
       return { status: 204, headers: preflightHeaders(head, 'GET, HEAD, POST'), body: '' };
@@ -68,6 +70,7 @@ export function createRoutes(
     if (socket && (reads || !posts))
       return refusal(new MillraceError('MILLRACE_UPGRADE_REQUIRED', {}));
     if (posts || !reads) return unsupported(posts ? 'POST' : 'GET, HEAD');
+    if (isDictionary) return dictionaryReply(head.path);
     return page ? page(head) : models(head);
   };
   return {

@@ -26,7 +26,9 @@ import { readable } from './cors.ts';
 import type { Counts } from './counts.ts';
 import type { Crew } from './crew.ts';
 import type { DeliverEvents } from './deliver.ts';
+import { isDictionaryPath } from './dictionary-route.ts';
 import type { DoorLimits } from './door-limits.ts';
+import { settledAs } from './encodings.ts';
 import { type SessionEnd, sessionEnded, streamLost } from './ends.ts';
 import { MODELS_PATH } from './models.ts';
 import type { Overload } from './overload.ts';
@@ -112,15 +114,17 @@ export class Server implements BackendHandlers {
 
   #answer(head: RequestHead, verdict: AcceptVerdict): UpgradeVerdict {
     if (verdict.kind === 'refuse') return this.#refuse(head, verdict.error, verdict.reply);
-    const { kind: _, protocol, ...admitted } = verdict;
+    const { kind: _, protocol, agreement, ...admitted } = verdict;
     const agreed = protocol === undefined ? {} : { protocol };
     const trace = parseTraceparent(head.header('traceparent'), head.header('tracestate'));
     const { address, path } = head;
     const route = verdict.dialect === 'route' ? { route: path } : {};
-    const facts = { address, path, ...agreed, ...route, ...(trace && { trace }) };
+    if (agreement?.reason !== undefined) this.#parts.counts.encodingRefused(agreement.reason);
+    const { facts: encoded, answer } = settledAs(agreement);
+    const facts = { address, path, ...agreed, ...encoded, ...route, ...(trace && { trace }) };
     const user: Admission = { ...admitted, ...facts };
     tellAccept(user.dialect, user.principal, address);
-    return { accept: true, user, ...agreed };
+    return { accept: true, user, ...agreed, ...answer };
   }
 
   /** A POST that is answered in pieces: a session of one request. */
@@ -148,7 +152,8 @@ export class Server implements BackendHandlers {
     const { accept, paths } = this.#parts;
     const { path } = accept.locate(seen);
     const known = paths.dialectOf(path) ?? paths.postOf(path);
-    return known !== undefined || `${path}/`.startsWith(`${MODELS_PATH}/`);
+    const isModels = `${path}/`.startsWith(`${MODELS_PATH}/`);
+    return known !== undefined || isModels || isDictionaryPath(path);
   }
 
   open(connection: Connection): void {

@@ -1,4 +1,5 @@
 /** The sessions: who holds which slot, and what main keeps for each. */
+import type { EncodingName } from '../codec/negotiate.ts';
 import type { SessionCells } from '../memory/contract.ts';
 import { must } from '../must.ts';
 import type { DialectName } from '../options/names.ts';
@@ -32,6 +33,10 @@ export interface Admission {
   readonly path?: string;
   /** The subprotocol it was answered with. */
   readonly protocol?: string;
+  /** How its messages are encoded; absent: as they are. */
+  readonly encoding?: EncodingName;
+  /** Hash of the dictionary they are encoded with. */
+  readonly dictionary?: string;
 }
 
 /** One client's WebSocket, or its one HTTP request, as main sees it. */

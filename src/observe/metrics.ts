@@ -2,12 +2,15 @@
  * Every metric: name, kind, help, labels. Indexes into a thread's counter block follow from the table and from the
  * dimensions (error codes, rows of upstreams), so that counting is an addition to a typed array. docs/METRICS.md is made from it.
  */
+
+import { encodingNames, refusalReasons } from '../codec/negotiate.ts';
 import { codes } from '../errors.ts';
 import { UPSTREAM_ROWS } from '../memory/layout.ts';
 import { dialectNames } from '../options/names.ts';
 import type { Options } from '../options/schema.ts';
 import { limitScopes, limitVerdicts } from '../policy/limit/limit-scopes.ts';
 import { stages } from '../stages.ts';
+import { operationSeconds, seconds, tokenCounts } from './buckets.ts';
 
 /** What a label may say: closed lists only, so that the number of series is known at start. */
 export type Dimension =
@@ -21,6 +24,8 @@ export type Dimension =
   | 'token'
   | 'scope'
   | 'verdict'
+  | 'encoding'
+  | 'reason'
   | 'thread';
 
 export interface Metric {
@@ -31,18 +36,6 @@ export interface Metric {
   /** How the threads' values become one: their sum, or the greatest. */
   readonly merge?: 'max';
 }
-
-const seconds = [
-  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
-];
-
-/** The bounds that OpenTelemetry's conventions for generative AI ask for. */
-const operationSeconds = [
-  0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
-];
-const tokenCounts = [
-  1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864,
-];
 
 export const metrics = {
   // The guide's five.
@@ -75,6 +68,21 @@ export const metrics = {
     kind: 'counter',
     help: 'Payload bytes of messages.',
     labels: ['direction'],
+  },
+  millrace_encoded_bytes_total: {
+    kind: 'counter',
+    help: 'Bytes of compressed messages of clients, compressed.',
+    labels: ['encoding', 'direction'],
+  },
+  millrace_decoded_bytes_total: {
+    kind: 'counter',
+    help: 'Bytes of compressed messages of clients, before they were compressed.',
+    labels: ['encoding', 'direction'],
+  },
+  millrace_encodings_refused_total: {
+    kind: 'counter',
+    help: 'Wishes for an encoding that were not granted.',
+    labels: ['reason'],
   },
   millrace_stage_total: { kind: 'counter', help: 'Things a stage handled.', labels: ['stage'] },
   millrace_errors_total: { kind: 'counter', help: 'Failures by code.', labels: ['code'] },
@@ -289,6 +297,8 @@ export function dimensionsOf(options: Options): Dimensions {
     token: tokenTypes,
     scope: limitScopes,
     verdict: limitVerdicts,
+    encoding: encodingNames,
+    reason: refusalReasons,
     thread: threadNames,
   };
 }

@@ -44,6 +44,8 @@ const table: Readonly<Record<string, Effect>> = {
   limits: 'now',
   'limits.keysMax': 'restart',
   chunks: 'new streams',
+  'compression.enabled': 'new sessions',
+  compression: 'now',
   proxy: 'new sessions',
   routes: 'restart',
   hooks: 'restart',

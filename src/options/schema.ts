@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { admin } from './groups/admin.ts';
 import { balance } from './groups/balance.ts';
 import { chunks } from './groups/chunks.ts';
+import { compression } from './groups/compression.ts';
 import { demo } from './groups/demo.ts';
 import { keys } from './groups/keys.ts';
 import { limits } from './groups/limits.ts';
@@ -33,6 +34,7 @@ export const schema = z.strictObject({
   stream: stream.prefault({}),
   limits: limits.prefault({}),
   chunks,
+  compression: compression.prefault({}),
   proxy: proxy.prefault({}),
   routes,
   hooks: hooks.prefault({}),

@@ -3,6 +3,7 @@
  * Everything here survives structuredClone; errors travel as WireError.
  */
 import type { MessagePort } from 'node:worker_threads';
+import type { EncodingName } from '../codec/negotiate.ts';
 import type { WireError } from '../errors.ts';
 import type { SharedBytes } from '../memory/contract.ts';
 import type { Options } from '../options/schema.ts';
@@ -117,6 +118,10 @@ export interface SessionFacts {
   readonly protocol?: string;
   /** One request, one answer: HTTP. */
   readonly once?: boolean;
+  /** How its messages are encoded; absent: as they are. */
+  readonly encoding?: EncodingName;
+  /** Hash of the dictionary they are encoded with. */
+  readonly dictionary?: string;
 }
 
 /**

@@ -97,7 +97,7 @@ function assemble(
     ledger: openLedger(shared.ledger, options.memory.memoryBytesMax, WORKER_ROW + worker),
     limits: openLimitTable(shared.limits, limitOwner(worker, generation)),
     counters: openCounters(shared.counters, WORKER_ROW + worker, size),
-    parse: (bytes) => jobs.run('parse', bytes),
+    job: (name, argument) => jobs.run(name, argument),
     publish: (fact) => post({ type: 'fact', fact }),
   });
 }

@@ -2,7 +2,7 @@
  * A worker's own loop: records of its up ring become sessions and messages; what they answer goes out through the outbox.
  * Runs in one thread with fakes as well as in its own: everything of the world is an argument.
  */
-import { MillraceError as Failure, type MillraceError } from '../errors.ts';
+import { asMillraceError, MillraceError as Failure, type MillraceError } from '../errors.ts';
 import type {
   CounterBlock,
   Ledger,
@@ -37,8 +37,10 @@ import type { Fact } from '../threads/facts.ts';
 import type { AuthFacts, Configuration, SessionFacts } from '../threads/messages.ts';
 import { MAIN_ROW, slabOwner, WORKER_ROW } from '../threads/roster.ts';
 import { Alarms } from './alarms.ts';
+import { Codec } from './codec.ts';
 import { Errands } from './errands.ts';
 import { HookCalls } from './hook-calls.ts';
+import type { JobName } from './jobs.ts';
 import { KeyRing } from './key-ring.ts';
 import type { Means } from './means.ts';
 import { type Modules, noModules } from './modules.ts';
@@ -84,8 +86,8 @@ export interface RelayParts {
   readonly ledger: Ledger;
   readonly limits: LimitTable;
   readonly counters: CounterBlock;
-  /** Parses JSON elsewhere. */
-  parse(bytes: Uint8Array): Promise<unknown>;
+  /** Runs one of jobs.ts elsewhere. */
+  job(name: JobName, argument: unknown): Promise<unknown>;
   publish(fact: Fact): void;
 }
 
@@ -96,6 +98,7 @@ export class Relay {
   readonly #row: number;
   readonly #alarms: Alarms;
   readonly #outbox: Outbox;
+  readonly #codec: Codec;
   /** What streams that begin now work with; those that run keep theirs. */
   #means: Means;
   readonly #sessions = new Map<number, Session | Proxied>();
@@ -123,6 +126,13 @@ export class Relay {
       slabOwner: slabOwner(this.#row, parts.generation),
       retired: () => this.#isRetired(),
       onFull: () => tally.ringFull(),
+    });
+    this.#codec = new Codec({
+      options: () => this.#means.options,
+      tally,
+      job: (name, argument) => parts.job(name, argument),
+      inCodec: (inside) => parts.threads.setInCodec(this.#row, inside),
+      fault: (thrown) => this.#means.fault('compress', asMillraceError(thrown)),
     });
     this.#means = this.#gather(tally);
     parts.table.claim(parts.worker, parts.generation);
@@ -308,7 +318,8 @@ export class Relay {
       // Into the object that has the getter: a copy would keep what it says now.
       Object.assign(parts, {
         dialect,
-        parse: (bytes: Uint8Array) => this.#parts.parse(bytes),
+        parse: (bytes: Uint8Array) => this.#parts.job('parse', bytes),
+        ...this.#codec.session(facts),
         draining: () => this.#draining,
         overload: () => overloadError(this.#parts.threads.refusing(MAIN_ROW)),
       }),

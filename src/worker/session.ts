@@ -21,8 +21,10 @@ import type { RouteRequest, RouteSession } from '../protocol/route.ts';
 import type { SessionFacts } from '../threads/messages.ts';
 import type { Alarm } from './alarms.ts';
 import { chunked } from './chunk.ts';
+import type { Packer } from './compress.ts';
 import { Handling } from './handling.ts';
 import { hookedStream } from './hooked-stream.ts';
+import { type Inflater, inflateMessage } from './inflate.ts';
 import type { Means } from './means.ts';
 import { allowedModels } from './models.ts';
 import type { Outbox } from './outbox.ts';
@@ -37,6 +39,9 @@ export interface SessionParts {
   readonly facts: SessionFacts;
   readonly slot: number;
   readonly generation: number;
+  /** Where its client asked for an encoding. */
+  readonly packer?: Packer;
+  readonly inflater?: Inflater;
   /** Parses JSON elsewhere. */
   parse(bytes: Uint8Array): Promise<unknown>;
   draining(): boolean;
@@ -108,8 +113,8 @@ export class Session {
 
   /** `skip`: frames of this message below that number were delivered by a worker that died. */
   message(message: ClientMessage, stream: number, skip: number): void {
-    const { outbox, slot, generation, means } = this.#parts;
-    const tap = new Tap(outbox, { slot, generation, stream }, skip);
+    const { outbox, slot, generation, means, packer } = this.#parts;
+    const tap = new Tap(outbox, { slot, generation, stream }, skip, packer);
     if (this.#parsing) {
       const max = means.options.session.queuedRequestsMax;
       this.#inbox ??= [];
@@ -144,23 +149,37 @@ export class Session {
     for (const { tap } of this.#inbox?.splice(0) ?? []) this.#complain(tap, error);
   }
 
-  #receive(incoming: Incoming): void {
-    const { bytes, binary } = incoming.message;
+  #receive({ message, tap }: Incoming): void {
+    const { inflater } = this.#parts;
+    if (!message.binary || !inflater) return this.#read(message, tap);
+    const take = (made: ClientMessage | MillraceError) =>
+      made instanceof MillraceError ? this.#complain(tap, made) : this.#read(made, tap);
+    const made = inflateMessage(inflater, message);
+    return made instanceof Promise ? this.#later(made, take) : take(made);
+  }
+
+  #read(message: ClientMessage, tap: Tap): void {
     const { largeBodyBytes } = this.#parts.means.options.memory;
-    if (binary || bytes.byteLength <= largeBodyBytes) return this.#decode(incoming);
-    this.#parsing = true;
-    this.#parse(incoming).catch((thrown) =>
-      this.#parts.means.fault('jobs', asMillraceError(thrown)),
+    if (message.binary || message.bytes.byteLength <= largeBodyBytes)
+      return this.#decode({ message, tap });
+    // What is wrong with it, the dialect finds out, and says so in its own words.
+    const parsing = this.#parts.parse(message.bytes).catch(() => undefined);
+    this.#later(parsing, (parsed) =>
+      this.#decode({ message: parsed === undefined ? message : { ...message, parsed }, tap }),
     );
   }
 
-  async #parse({ message, tap }: Incoming): Promise<void> {
-    // What is wrong with it, the dialect finds out, and says so in its own words.
-    const parsed = await this.#parts.parse(message.bytes).catch(() => undefined);
-    this.#parsing = false;
-    if (this.#closed) return;
-    this.#decode({ message: parsed === undefined ? message : { ...message, parsed }, tap });
-    this.#continue();
+  /** Another thread is at it: what the client sent behind it waits. */
+  #later<T>(making: Promise<T>, go: (made: T) => void): void {
+    this.#parsing = true;
+    const settled = (made: T) => {
+      this.#parsing = false;
+      if (!this.#closed) go(made);
+      this.#continue();
+    };
+    making
+      .then(settled)
+      .catch((thrown: unknown) => this.#parts.means.fault('jobs', asMillraceError(thrown)));
   }
 
   #continue(): void {
@@ -203,9 +222,8 @@ export class Session {
       this.#refuse(turn, tap, limited);
       return means.limits.closes ? this.#shut(limited) : undefined;
     }
-    if (this.#parts.draining()) {
+    if (this.#parts.draining())
       return this.#refuse(turn, tap, new MillraceError('MILLRACE_DRAINING', {}));
-    }
     // A turn that a dead worker had begun goes on.
     const overload = tap.opened ? undefined : this.#parts.overload();
     if (overload) {
@@ -333,16 +351,12 @@ export class Session {
 
   #refuse(turn: Turn, tap: Tap, error: MillraceError): void {
     this.#parts.means.tally.error(error.code);
-    this.#last(tap, this.#conversation.refuse(turn, error));
+    this.#reply(tap, [this.#conversation.refuse(turn, error)]);
   }
 
   #complain(tap: Tap, error: MillraceError): void {
     this.#parts.means.tally.error(error.code);
-    this.#last(tap, this.#parts.dialect.complain(error));
-  }
-
-  #last(tap: Tap, frame: Uint8Array): void {
-    this.#reply(tap, [frame]);
+    this.#reply(tap, [this.#parts.dialect.complain(error)]);
   }
 
   #reply(tap: Tap, frames: readonly Uint8Array[]): void {

@@ -1,4 +1,5 @@
 /** The counters of a worker, by name: indexes are resolved once, counting is an addition. */
+import { type EncodingName, encodingNames } from '../codec/negotiate.ts';
 import { type Code, codes } from '../errors.ts';
 import type { CounterBlock } from '../memory/contract.ts';
 import {
@@ -144,6 +145,15 @@ export class Tally {
   limit(scope: LimitScope, verdict: LimitVerdictName): void {
     const at = [limitScopes.indexOf(scope), limitVerdicts.indexOf(verdict)];
     this.#add(this.#schedule.index('millrace_limit_checks_total', ...at));
+  }
+
+  /** One message of a client was compressed (`out`) or inflated (`in`). */
+  packed(encoding: EncodingName, direction: 'in' | 'out', plain: number, packed: number): void {
+    const at = encodingNames.indexOf(encoding);
+    const way = this.#schedule.dimensions.direction.indexOf(direction);
+    this.#add(this.#schedule.index('millrace_encoded_bytes_total', at, way), packed);
+    this.#add(this.#schedule.index('millrace_decoded_bytes_total', at, way), plain);
+    if (direction === 'out') this.#stage('compress');
   }
 
   overloaded(): void {

@@ -6,6 +6,7 @@ import type { Ledger } from '../memory/contract.ts';
 import { Flag, Kind } from '../memory/layout.ts';
 import type { FrameSink } from '../protocol/dialect.ts';
 import { type Epitaph, encodeEpitaph } from '../threads/epitaph-record.ts';
+import type { Packed, Packer } from './compress.ts';
 import type { Address, Outbox, Written } from './outbox.ts';
 import type { Pace } from './pace.ts';
 import { tellFrame } from './points.ts';
@@ -25,16 +26,20 @@ export interface Outlet {
 
 interface Waiting {
   readonly kind: number;
-  readonly flags: number;
+  flags: number;
   readonly sequence: number;
   readonly aux0: number;
-  readonly bytes: Uint8Array;
+  bytes: Uint8Array;
   /** Not before its time. */
   readonly paced: boolean;
+  /** Another thread compresses it: neither it nor what follows it can leave. */
+  pending: boolean;
   /** Bytes booked in the ledger for it. */
   readonly booked: number;
 }
 
+/** A binary message that is a text one, compressed. */
+const PACKED = Flag.compressed | Flag.binary;
 const nothing = new Uint8Array(0);
 const encoder = new TextEncoder();
 
@@ -42,6 +47,7 @@ export class Tap implements FrameSink, Outlet {
   readonly address: Address;
   readonly #outbox: Outbox;
   readonly #skip: number;
+  readonly #packer: Packer | undefined;
   #queue: Waiting[] = [];
   #holding = false;
   #gone = false;
@@ -55,10 +61,11 @@ export class Tap implements FrameSink, Outlet {
   #stepped = false;
 
   /** Frames with a sequence below `skip` were delivered before a worker died: they are made, not sent. */
-  constructor(outbox: Outbox, address: Address, skip: number) {
+  constructor(outbox: Outbox, address: Address, skip: number, packer?: Packer) {
     this.#outbox = outbox;
     this.address = address;
     this.#skip = skip;
+    this.#packer = packer;
     this.#next = skip;
   }
 
@@ -136,7 +143,34 @@ export class Tap implements FrameSink, Outlet {
     this.#bytes += length;
     tellFrame(this.address, sequence, length, flags);
     if (this.#holding && (flags & Flag.opener) === 0) this.release();
-    this.#put(Kind.frame, flags, sequence, 0, bytes.subarray(0, length));
+    const frame = bytes.subarray(0, length);
+    if (this.#packer === undefined || this.#gone || flags & Flag.binary) {
+      return this.#put(Kind.frame, flags, sequence, 0, frame);
+    }
+    const packed = this.#packer.pack(frame);
+    if (packed instanceof Promise) return void this.#later(flags, sequence, frame, packed);
+    if (packed === undefined) return this.#put(Kind.frame, flags, sequence, 0, frame);
+    this.#put(Kind.frame, flags | PACKED, sequence, 0, packed);
+  }
+
+  /** Keeps the frame's place until another thread has compressed it. */
+  async #later(
+    flags: number,
+    sequence: number,
+    frame: Uint8Array,
+    packing: Promise<Packed>,
+  ): Promise<void> {
+    const place = this.#kept(Kind.frame, flags, sequence, 0, frame, this.#stepped);
+    this.#stepped = false;
+    place.pending = true;
+    this.#queue.push(place);
+    const packed = await packing;
+    place.pending = false;
+    if (packed) {
+      place.bytes = packed;
+      place.flags |= PACKED;
+    }
+    if (!this.#gone && this.#queue[0] === place) this.resume();
   }
 
   /** The only frame, or the last one: answers the message. */
@@ -216,14 +250,15 @@ export class Tap implements FrameSink, Outlet {
   ): Waiting {
     const booked = this.#outbox.ledger.take('outbox', bytes.byteLength) ? bytes.byteLength : 0;
     // Not `slice()`: of a Buffer that is a view.
-    return { kind, flags, sequence, aux0, bytes: new Uint8Array(bytes), paced, booked };
+    const copy = new Uint8Array(bytes);
+    return { kind, flags, sequence, aux0, bytes: copy, pending: false, paced, booked };
   }
 
   /** True when nothing waits any more. */
   #flush(): boolean {
     for (let head = this.#queue[0]; head !== undefined; head = this.#queue[0]) {
       const { kind, flags, sequence, aux0, bytes, paced, booked } = head;
-      if (this.#early(paced)) return false;
+      if (head.pending || this.#early(paced)) return false;
       if (!this.#settled(this.#outbox.write(this.address, kind, flags, sequence, aux0, bytes))) {
         return false;
       }

@@ -52,6 +52,7 @@ import { Relay } from '../../src/worker/relay.ts';
 import { FakeConnection } from './fake-connection.ts';
 import { FakeSockets } from './fake-sockets.ts';
 import { type FakeExchange, FakeTransport } from './fake-transport.ts';
+import { runJob } from './run-job.ts';
 import { SimulatedWorld } from './simulated-world.ts';
 
 const WORKERS = 2;
@@ -343,7 +344,7 @@ export class EngineSim {
           ),
           limits: openLimitTable(this.#shared.limits, limitOwner(worker, generation)),
           counters: openCounters(this.#shared.counters, WORKER_ROW + worker, this.#size),
-          parse: (bytes) => Promise.resolve(JSON.parse(Buffer.from(bytes).toString())),
+          job: runJob,
           publish: (fact) => events.fact(fact),
         });
         life.relay = late.relay;

@@ -28,6 +28,7 @@ import { Relay } from '../../src/worker/relay.ts';
 import { FakeSockets } from './fake-sockets.ts';
 import { FakeTransport } from './fake-transport.ts';
 import { firstConfiguration } from './first-configuration.ts';
+import { runJob } from './run-job.ts';
 import { SimulatedWorld } from './simulated-world.ts';
 
 export interface Frame {
@@ -121,7 +122,10 @@ export function rig({
     ledger,
     limits: openLimitTable(shared.limits, 1),
     counters: openCounters(shared.counters, WORKER_ROW, size),
-    parse: parse ?? ((bytes) => Promise.resolve(JSON.parse(Buffer.from(bytes).toString()))),
+    job: async (name, argument) => {
+      if (name === 'parse' && parse) return parse(argument as Uint8Array);
+      return runJob(name, argument);
+    },
     publish: (fact) => void facts.push(fact),
   });
   late.relay = relay;

@@ -19,7 +19,13 @@ export interface RequestHead {
 }
 
 export type UpgradeVerdict =
-  | { readonly accept: true; readonly protocol?: string; readonly user: unknown }
+  | {
+      readonly accept: true;
+      readonly protocol?: string;
+      /** Added to the answer. */
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly user: unknown;
+    }
   | { readonly accept: false; readonly reply: HttpReply };
 
 export interface HttpReply {

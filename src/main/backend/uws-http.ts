@@ -181,7 +181,11 @@ function accept(
 ): void {
   if (exchange.done) return;
   exchange.done = true;
-  const upgrade = () =>
+  const upgrade = () => {
+    const added = Object.entries(verdict.headers ?? {});
+    // The status first: the core would begin with 200.
+    if (added.length > 0) exchange.res.writeStatus('101 Switching Protocols');
+    for (const [name, value] of added) exchange.res.writeHeader(name, value);
     exchange.res.upgrade(
       { ticket: verdict.user as object },
       head.header('sec-websocket-key') ?? '',
@@ -189,6 +193,7 @@ function accept(
       '',
       context,
     );
+  };
   if (corks) exchange.res.cork(upgrade);
   else upgrade();
 }

@@ -61,6 +61,7 @@ export class Upgrades {
   /** Upgraded or upgrading: node:http no longer knows them. */
   readonly #raw = new Set<Duplex>();
   readonly #chosen = new WeakMap<IncomingMessage, string>();
+  readonly #headers = new WeakMap<IncomingMessage, Readonly<Record<string, string>>>();
 
   constructor(options: ListenOptions, handlers: BackendHandlers) {
     this.#handlers = handlers;
@@ -75,6 +76,10 @@ export class Upgrades {
         this.#chosen.get(request) ?? false,
     };
     this.#sockets = new WebSocketServer(own);
+    this.#sockets.on('headers', (lines, request) => {
+      const added = Object.entries(this.#headers.get(request) ?? {});
+      lines.push(...added.map(([name, value]) => `${name}: ${value}`));
+    });
   }
 
   take(request: IncomingMessage, socket: Duplex, early: Buffer): void {
@@ -121,6 +126,7 @@ export class Upgrades {
   #settle(verdict: UpgradeVerdict, request: IncomingMessage, socket: Duplex, early: Buffer): void {
     if (!verdict.accept) return answerRaw(socket, verdict.reply);
     if (verdict.protocol !== undefined) this.#chosen.set(request, verdict.protocol);
+    if (verdict.headers) this.#headers.set(request, verdict.headers);
     request.headers.upgrade = 'websocket'; // `ws` takes it for the only word there; we have seen that it is one of them
     this.#sockets.handleUpgrade(request, socket, early, (client) =>
       WsConnection.start(client, socket, verdict.user, this.#handlers),

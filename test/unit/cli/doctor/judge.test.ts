@@ -23,7 +23,16 @@ const machine: MachineFacts = {
 const engine: EngineProbe = {
   backend: { name: 'uws', why: 'uWebSockets.js 1.2.3, installed by the application' },
   workers: { workers: 3, cpus: 4, why: '4 cores' },
-  codecs: { gzip: true, deflate: true, brotli: true, zstd: true },
+  codecs: {
+    served: [
+      { codec: 'gzip', by: 'node-zlib' },
+      { codec: 'zstd', by: 'zstd-napi (64 B, 1 KiB), node-zstd (100 KiB)' },
+    ],
+    sources: [
+      { name: 'native', version: '0.1.0: zstd 1.5.7' },
+      { name: 'zstd-napi', version: '1.5.7' },
+    ],
+  },
   memory: { sharedArrayBuffer: true, atomics: true, webAssembly: true, simd: true },
   ports: [{ option: 'server.port', host: '127.0.0.1', port: 8080 }],
 };
@@ -193,18 +202,38 @@ test('the memory that the remedy names is enough', () => {
   assert.equal(again.find(({ name }) => name === 'memory')?.status, 'ok');
 });
 
-test('ws on purpose, no glibc, no limits and no zstd are ok', () => {
+test('each codec names its source; one that has none says what helps, sources that are missing say why', () => {
+  const found = {
+    served: [
+      { codec: 'gzip', by: 'node-zlib' },
+      { codec: 'zstd', by: undefined },
+    ],
+    sources: [
+      { name: 'native' as const, reason: 'it is not built' },
+      { name: 'zstd-napi' as const, reason: 'no binary' },
+    ],
+  };
+  const checks = judged({ engine: { codecs: found } });
+  const of = (name: string) => checks.find((each) => each.name === name);
+  assert.equal(of('codecs')?.status, 'warn');
+  assert.match(of('codecs')?.text ?? '', /zstd: none\nnot here: zstd-napi \(no binary\)$/);
+  assert.match(of('codecs')?.remedy ?? '', /ask for zstd get plain messages/);
+  assert.equal(of('native addon')?.text, 'none: it is not built; it is optional');
+  const whole = judged({}).find(({ name }) => name === 'codecs');
+  assert.equal(whole?.status, 'ok');
+  assert.match(whole?.text ?? '', /zstd: zstd-napi \(64 B, 1 KiB\), node-zstd \(100 KiB\)/);
+});
+
+test('ws on purpose, no glibc and no limits are ok', () => {
   const checks = judged({
     code: { server: { backend: 'ws' } },
     machine: { glibc: undefined, files: undefined, clock: { ...machine.clock, source: undefined } },
     engine: {
       backend: { name: 'ws', why: 'ws, as configured' },
-      codecs: { ...engine.codecs, zstd: false },
     },
   });
   assert.ok(checks.every(({ status }) => status === 'ok'));
   const text = (name: string) => checks.find((each) => each.name === name)?.text;
-  assert.equal(text('codecs'), 'gzip, deflate, brotli; zstd comes with Node 22.15');
   assert.equal(text('C library'), 'not glibc (musl?)');
 });
 
