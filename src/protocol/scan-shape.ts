@@ -10,6 +10,14 @@ export interface Slot {
   readonly end: number;
 }
 
+/** A chunk that was learnt: what lies between the slots is the same in every chunk of its shape. */
+export interface Shape {
+  readonly bytes: Uint8Array;
+  readonly slots: readonly Slot[];
+  /** Where the kernel laid it down; -1: nowhere yet. Its own mark (scan-kernel.ts). */
+  laidAt: number;
+}
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;

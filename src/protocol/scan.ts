@@ -11,7 +11,7 @@
  */
 import type { DeltaKind } from './events.ts';
 import { scanBody } from './json-text.ts';
-import { type DeltaPath, locate, type Slot, type Volatile } from './scan-shape.ts';
+import { type DeltaPath, locate, type Shape, type Volatile } from './scan-shape.ts';
 
 const TEMPLATES_MAX = 4;
 const LITERAL_BYTES_MAX = 4096;
@@ -20,10 +20,9 @@ const VAIN_MAX = 4;
 /** … for this many chunks: a stream whose chunks all differ (logprobs) shall not pay for learning each. */
 const PAUSE_CHUNKS = 256;
 
-interface Template {
-  /** The chunk it was learnt from; literals lie between the slots. */
+interface Template extends Shape {
+  /** Its bytes. */
   readonly learnt: DataView;
-  readonly slots: readonly Slot[];
   readonly kind: DeltaKind;
   readonly part: number;
 }
@@ -47,6 +46,20 @@ export class ChunkScanner {
   /** Nothing was learnt: `match` says no to all. */
   get blank(): boolean {
     return this.#templates.length === 0;
+  }
+
+  /** The shape that matched last, or was learnt last; after it `kind` and `part` are those of its chunks. */
+  first(): Shape | undefined {
+    const template = this.#templates[0];
+    if (template === undefined) return undefined;
+    this.kind = template.kind;
+    this.part = template.part;
+    return template;
+  }
+
+  /** Chunks of the first shape were found by somebody else. */
+  matched(): void {
+    this.#vain = 0;
   }
 
   /** The position after the chunk that begins at `pos`, or -1: parse it. `view` is `bytes` as a DataView. */
@@ -86,7 +99,8 @@ export class ChunkScanner {
     if (slots === undefined) return;
     const literal = slots.reduce((n, slot) => n - (slot.end - slot.start), chunk.length);
     if (literal > LITERAL_BYTES_MAX) return;
-    this.#templates.unshift({ learnt: viewOf(chunk), slots, kind: said.kind, part: said.part });
+    const { kind, part } = said;
+    this.#templates.unshift({ bytes: chunk, learnt: viewOf(chunk), slots, laidAt: -1, kind, part });
     if (this.#templates.length > TEMPLATES_MAX) this.#templates.pop();
     if (++this.#vain >= VAIN_MAX) {
       this.#vain = 0;

@@ -12,6 +12,7 @@ import { wellFormed } from '../json-text.ts';
 import type { Framer } from '../ndjson.ts';
 import type { Decoder, DecoderBounds } from '../provider.ts';
 import { ChunkScanner, viewOf } from '../scan.ts';
+import { type Framing, scanKernel } from '../scan-kernel.ts';
 import type { DeltaPath } from '../scan-shape.ts';
 import { textOf } from '../utf8.ts';
 import type { EventReader, Say } from './event-reader.ts';
@@ -49,8 +50,7 @@ export class StreamDecoder implements Decoder, Say {
   /** What the event being read has said: how many things, and the last delta if it can be learnt. */
   #said = 0;
   #delta: { kind: DeltaKind; part: number; path: DeltaPath } | undefined;
-  /** The `event:` line that stands before the deltas that were learnt; empty when none does. */
-  #eventLine = NONE;
+  #framing: Framing;
   #eventName = '';
 
   constructor(
@@ -66,6 +66,8 @@ export class StreamDecoder implements Decoder, Say {
     this.#reader = reader;
     this.#scanner = new ChunkScanner(reader.volatile);
     this.#lines = framing === 'lines';
+    const { eventBytesMax } = bounds;
+    this.#framing = { lines: this.#lines, eventLine: NONE, eventBytesMax };
     if (this.#lines) this.#opening.kind = 'events';
     this.#body = new JsonBody(bounds.eventBytesMax);
     this.#text = new TextOut(sink);
@@ -137,7 +139,7 @@ export class StreamDecoder implements Decoder, Say {
     const scanner = this.#scanner;
     const sink = this.#sink;
     const last = bytes.length - SHORTEST_EVENT_BYTES;
-    let pos = from;
+    let pos = this.#run(bytes, from);
     while (pos < last) {
       const start = this.#lines ? pos : this.#dataAt(bytes, view, pos);
       if (start < 0) return pos;
@@ -151,9 +153,29 @@ export class StreamDecoder implements Decoder, Say {
     return pos;
   }
 
+  /** The same by the kernel: as far as events follow each other that have the shape of the last one. */
+  #run(bytes: Uint8Array, from: number): number {
+    const kernel = scanKernel();
+    const scanner = this.#scanner;
+    const shape = kernel && scanner.first();
+    if (!shape) return from;
+    const count = kernel.scan(shape, bytes, from, this.#framing);
+    if (count === 0) return from;
+    scanner.matched();
+    const { scans, found } = kernel;
+    const { kind, part } = scanner;
+    let pos = from;
+    // A sink that decodes something else meanwhile takes the kernel away: what it left is read the other way.
+    for (let at = 0; at < 3 * count && kernel.scans === scans; at += 3) {
+      pos = found[at + 2];
+      this.#sink.delta(kind, part, bytes, found[at], found[at + 1]);
+    }
+    return pos;
+  }
+
   /** Where the data of the event at `pos` begins, when it is named as those that were learnt; otherwise -1. */
   #dataAt(bytes: Uint8Array, view: DataView, pos: number): number {
-    const line = this.#eventLine;
+    const line = this.#framing.eventLine;
     let at = pos;
     if (line.length > 0) {
       if (view.getInt32(at) !== EVENT || at + line.length + SHORTEST_EVENT_BYTES > bytes.length)
@@ -204,7 +226,8 @@ export class StreamDecoder implements Decoder, Say {
   #rename(name: string): void {
     this.#scanner.forget();
     this.#eventName = name;
-    this.#eventLine = name === '' ? NONE : new Uint8Array(Buffer.from(`event: ${name}\n`));
+    const eventLine = name === '' ? NONE : new Uint8Array(Buffer.from(`event: ${name}\n`));
+    this.#framing = { ...this.#framing, eventLine };
   }
 
   /** A body that is one JSON value: an error, or the whole answer from a server that does not stream. */

@@ -7,6 +7,7 @@
  */
 import type { Socket } from 'node:net';
 import { MillraceError } from '../../errors.ts';
+import { scanKernel } from '../../protocol/scan-kernel.ts';
 import type {
   Exchange,
   ExchangeHandler,
@@ -23,9 +24,12 @@ import {
 } from './response.ts';
 import { type PooledLine, PooledTransport, type SocketOptions, type Sockets } from './sockets.ts';
 
-/** A read is handled to its end before the next one: all sockets of a thread share one buffer. */
 const READ_BYTES = 64 * 1024;
-const readBuffer = new Uint8Array(READ_BYTES);
+/**
+ * A read is handled to its end before the next one: all sockets of a thread share one buffer. In the scanner's own memory where there is
+ * one: what is read need not be copied to be scanned.
+ */
+const readBuffer = scanKernel()?.readArea ?? new Uint8Array(READ_BYTES);
 
 export class RawTransport extends PooledTransport<RawLine> {
   constructor(options: SocketOptions) {

@@ -3,9 +3,10 @@
  * says it does; and plain shapes do not need JSON.parse.
  */
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { ChunkScanner, viewOf } from '../../../src/protocol/scan.ts';
+import { chooseKernel } from '../../../src/protocol/scan-kernel.ts';
 import { bytesOf, chunkOf, decode, eventsOf } from '../../support/decode.ts';
 import { referenceTrace } from '../../support/reference-chat.ts';
 import { seeded } from '../../support/seed.ts';
@@ -284,99 +285,109 @@ function pieces(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
   return at.slice(1).map((end, i) => bytes.subarray(at[i], end));
 }
 
-test('any shape of chunks in any reads says what JSON.parse says it does', () => {
-  const { seed } = seeded('scan');
-  const cuts = fc.array(fc.nat(), { maxLength: 12 });
-  let parsed = 0;
-  let events = 0;
-  fc.assert(
-    fc.property(
-      server,
-      fc.array(turn, { maxLength: 50 }),
-      cuts,
-      fc.boolean(),
-      (it, turns, cuts, ends) => {
-        const finish = `data: ${JSON.stringify(chunkOf({}, 'stop'))}\n\n`;
-        const body = turns.map((turn) => event(it, turn)).join('') + (ends ? finish : '');
-        const bytes = bytesOf(body);
-        const expected = referenceTrace(bytes);
-        const done = decode(pieces(bytes, cuts));
-        assert.deepEqual(done.sink.trace, expected, JSON.stringify(body));
-        assert.deepEqual(decode([bytes]).sink.trace, expected);
-        parsed += done.parsed;
-        events += turns.length;
-      },
-    ),
-    { seed, numRuns: slow ? 100_000 : 2_000 },
-  );
-  // Not part of correctness, but without it nothing was tested.
-  assert.ok(parsed < 0.6 * events, `${parsed} of ${events} parsed`);
-});
+for (const kernel of [true, false]) {
+  describe(kernel ? 'with the kernel' : 'without the kernel', () => {
+    before(() => chooseKernel(kernel));
+    after(() => chooseKernel(true));
 
-test('a damaged byte never crashes anything and never invents a finish', () => {
-  const { seed } = seeded('scan-damage');
-  const events = ['The', ' river', ' "x"', ' 北京', '\n', ' 🌊', ' end'].map((content) =>
-    chunkOf({ content }),
-  );
-  const bytes = bytesOf(eventsOf(...events, ...events));
-  const damage = fc.array(
-    fc.record({ at: fc.nat({ max: bytes.length - 1 }), to: fc.nat({ max: 255 }) }),
-    { minLength: 1, maxLength: 3 },
-  );
-  fc.assert(
-    fc.property(damage, fc.array(fc.nat(), { maxLength: 4 }), (damage, cuts) => {
-      const damaged = bytes.slice();
-      for (const { at, to } of damage) damaged[at] = to;
-      const whole = decode([damaged]).sink;
-      assert.match(whole.end ?? '', /^MILLRACE_/);
-      assert.deepEqual(decode(pieces(damaged, cuts)).sink.trace, whole.trace);
-    }),
-    { seed, numRuns: slow ? 100_000 : 4_000 },
-  );
-});
+    test('any shape of chunks in any reads says what JSON.parse says it does', () => {
+      const { seed } = seeded('scan');
+      const cuts = fc.array(fc.nat(), { maxLength: 12 });
+      let parsed = 0;
+      let events = 0;
+      fc.assert(
+        fc.property(
+          server,
+          fc.array(turn, { maxLength: 50 }),
+          cuts,
+          fc.boolean(),
+          (it, turns, cuts, ends) => {
+            const finish = `data: ${JSON.stringify(chunkOf({}, 'stop'))}\n\n`;
+            const body = turns.map((turn) => event(it, turn)).join('') + (ends ? finish : '');
+            const bytes = bytesOf(body);
+            const expected = referenceTrace(bytes);
+            const done = decode(pieces(bytes, cuts));
+            assert.deepEqual(done.sink.trace, expected, JSON.stringify(body));
+            assert.deepEqual(decode([bytes]).sink.trace, expected);
+            parsed += done.parsed;
+            events += turns.length;
+          },
+        ),
+        { seed, numRuns: slow ? 100_000 : 1_500 },
+      );
+      // Not part of correctness, but without it nothing was tested.
+      assert.ok(parsed < 0.6 * events, `${parsed} of ${events} parsed`);
+    });
 
-test('damage that stays text is read as JSON.parse reads it', () => {
-  const { seed } = seeded('scan-text-damage');
-  const events = ['The', ' river', '\\n', ' é', ' end'].map((content) => chunkOf({ content }));
-  const bytes = bytesOf(eventsOf(...events, ...events, chunkOf({}, 'stop')));
-  // Not the first byte: a bracket there makes the body JSON, which the reference does not know.
-  const places = Array.from(bytes.keys()).filter((at) => at > 0 && bytes[at] < 0x80);
-  const damage = fc.array(
-    fc.record({
-      at: fc.constantFrom(...places),
-      to: fc.constantFrom(...bytesOf('"\\{}[]:, \r\n0123456789abdenu')),
-    }),
-    { minLength: 1, maxLength: 2 },
-  );
-  fc.assert(
-    fc.property(damage, fc.array(fc.nat(), { maxLength: 4 }), (damage, cuts) => {
-      const damaged = bytes.slice();
-      for (const { at, to } of damage) damaged[at] = to;
-      const reference = referenceTrace(damaged);
-      // A damaged finish reason is an unknown one.
-      const end = reference.end?.startsWith('MILLRACE_') === true ? reference.end : 'stop';
-      const expected = { ...reference, end };
-      assert.deepEqual(decode([damaged]).sink.trace, expected, Buffer.from(damaged).toString());
-      assert.deepEqual(decode(pieces(damaged, cuts)).sink.trace, expected);
-    }),
-    { seed, numRuns: slow ? 100_000 : 4_000 },
-  );
-});
+    test('a damaged byte never crashes anything and never invents a finish', () => {
+      const { seed } = seeded('scan-damage');
+      const events = ['The', ' river', ' "x"', ' 北京', '\n', ' 🌊', ' end'].map((content) =>
+        chunkOf({ content }),
+      );
+      const bytes = bytesOf(eventsOf(...events, ...events));
+      const damage = fc.array(
+        fc.record({ at: fc.nat({ max: bytes.length - 1 }), to: fc.nat({ max: 255 }) }),
+        { minLength: 1, maxLength: 3 },
+      );
+      fc.assert(
+        fc.property(damage, fc.array(fc.nat(), { maxLength: 4 }), (damage, cuts) => {
+          const damaged = bytes.slice();
+          for (const { at, to } of damage) damaged[at] = to;
+          const whole = decode([damaged]).sink;
+          assert.match(whole.end ?? '', /^MILLRACE_/);
+          assert.deepEqual(decode(pieces(damaged, cuts)).sink.trace, whole.trace);
+        }),
+        { seed, numRuns: slow ? 100_000 : 2_000 },
+      );
+    });
 
-test('random bytes never crash anything, and are never an answer', () => {
-  const { seed } = seeded('scan-random');
-  const byte = fc.oneof(fc.nat({ max: 255 }), fc.constantFrom(...bytesOf('data: {}[]"\\\r\n:,')));
-  fc.assert(
-    fc.property(
-      fc.array(byte, { maxLength: 200 }),
-      fc.array(fc.nat(), { maxLength: 4 }),
-      (list, cuts) => {
-        const bytes = Uint8Array.from(list);
-        const whole = decode([bytes]).sink;
-        assert.match(whole.end ?? '', /^MILLRACE_/);
-        assert.deepEqual(decode(pieces(bytes, cuts)).sink.trace, whole.trace);
-      },
-    ),
-    { seed, numRuns: slow ? 100_000 : 4_000 },
-  );
-});
+    test('damage that stays text is read as JSON.parse reads it', () => {
+      const { seed } = seeded('scan-text-damage');
+      const events = ['The', ' river', '\\n', ' é', ' end'].map((content) => chunkOf({ content }));
+      const bytes = bytesOf(eventsOf(...events, ...events, chunkOf({}, 'stop')));
+      // Not the first byte: a bracket there makes the body JSON, which the reference does not know.
+      const places = Array.from(bytes.keys()).filter((at) => at > 0 && bytes[at] < 0x80);
+      const damage = fc.array(
+        fc.record({
+          at: fc.constantFrom(...places),
+          to: fc.constantFrom(...bytesOf('"\\{}[]:, \r\n0123456789abdenu')),
+        }),
+        { minLength: 1, maxLength: 2 },
+      );
+      fc.assert(
+        fc.property(damage, fc.array(fc.nat(), { maxLength: 4 }), (damage, cuts) => {
+          const damaged = bytes.slice();
+          for (const { at, to } of damage) damaged[at] = to;
+          const reference = referenceTrace(damaged);
+          // A damaged finish reason is an unknown one.
+          const end = reference.end?.startsWith('MILLRACE_') === true ? reference.end : 'stop';
+          const expected = { ...reference, end };
+          assert.deepEqual(decode([damaged]).sink.trace, expected, Buffer.from(damaged).toString());
+          assert.deepEqual(decode(pieces(damaged, cuts)).sink.trace, expected);
+        }),
+        { seed, numRuns: slow ? 100_000 : 2_000 },
+      );
+    });
+
+    test('random bytes never crash anything, and are never an answer', () => {
+      const { seed } = seeded('scan-random');
+      const byte = fc.oneof(
+        fc.nat({ max: 255 }),
+        fc.constantFrom(...bytesOf('data: {}[]"\\\r\n:,')),
+      );
+      fc.assert(
+        fc.property(
+          fc.array(byte, { maxLength: 200 }),
+          fc.array(fc.nat(), { maxLength: 4 }),
+          (list, cuts) => {
+            const bytes = Uint8Array.from(list);
+            const whole = decode([bytes]).sink;
+            assert.match(whole.end ?? '', /^MILLRACE_/);
+            assert.deepEqual(decode(pieces(bytes, cuts)).sink.trace, whole.trace);
+          },
+        ),
+        { seed, numRuns: slow ? 100_000 : 2_000 },
+      );
+    });
+  });
+}

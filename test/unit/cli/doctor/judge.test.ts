@@ -99,7 +99,7 @@ const cases: readonly [what: string, Change, name: string, Check['status'], RegE
     'WebAssembly',
     'warn',
     /without SIMD/,
-    /nothing depends on it/,
+    /scanned in JavaScript/,
   ],
   [
     'a tight cgroup',
