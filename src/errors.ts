@@ -375,6 +375,13 @@ export const failures = {
     word: 'rate_limit_exceeded',
     text: 'Rate limit exceeded; try again in {waitMs} ms',
   },
+  MILLRACE_BUDGET_EXCEEDED: {
+    retry: 'later',
+    status: 429,
+    type: 'rate_limit_error',
+    word: 'rate_limit_exceeded',
+    text: 'Rate limit exceeded ({scope}); try again in {waitMs} ms',
+  },
   MILLRACE_DRAINING: {
     retry: 'elsewhere',
     close: 1012,

@@ -22,6 +22,7 @@ import { openCounters } from '../memory/counters.ts';
 import { UPSTREAM_ROWS } from '../memory/layout.ts';
 import { openLedger, writeOffLedger } from '../memory/ledger.ts';
 import { openLimitTable } from '../memory/limit-table.ts';
+import { openReservationBook } from '../memory/reservation-book.ts';
 import { openSessionCells } from '../memory/session-cells.ts';
 import { openSlab } from '../memory/slab.ts';
 import { openThreadCells } from '../memory/thread-cells.ts';
@@ -61,6 +62,7 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     ...world,
     fact,
   });
+  const door = new DoorLimits(options, memory.limits, clock, counts);
   const pool = new WorkerPool(workers, configured.now, shared, cells);
   const crew: Crew = new Crew({
     workers,
@@ -71,11 +73,7 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     events: {
       fact,
       bury: (request) => server.bury(request),
-      gone: (worker, generation) => void memory.limits.disown(limitOwner(worker, generation)),
-      fold: (worker, generation) => {
-        fold(memory, worker, generation);
-        server.abandon(worker);
-      },
+      ...deadWorkers(memory, door, (worker) => server.abandon(worker)),
     },
   });
   const overload = new Overload({ options, workers, ...memory, ...world });
@@ -83,7 +81,6 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
   const deliver = new Deliver(sessions, requests, slab, counts, delivered);
   const sockets = createSockets(own.sockets, options, counts, clock, () => server);
   const told = admitEvents(() => server, sockets, overload);
-  const door = new DoorLimits(options, memory.limits, counts);
   const admit = new Admit(options, dialects, requests, crew.links, door, clock, counts, told);
   const authenticate = createAuthHook(options, crew, systemTicker);
   const accept = createAccept(options, {
@@ -135,6 +132,7 @@ function openMemory(options: Options, workers: number) {
     requests: new Requests(ledger, options.memory.retainedBytesMax),
     slab: openSlab(shared.slab),
     limits: openLimitTable(shared.limits),
+    reservations: openReservationBook(shared.reservations),
     table,
     ledger,
     tally,
@@ -144,9 +142,28 @@ function openMemory(options: Options, workers: number) {
   };
 }
 
-/** A worker is gone: what it counted stays, what it held is free. */
-function fold(memory: ReturnType<typeof openMemory>, worker: number, generation: number): void {
-  memory.tally.fold(worker);
-  memory.table.reclaim(worker, generation);
-  writeOffLedger(memory.shared.ledger, WORKER_ROW + worker);
+/** A worker is gone: what it counted stays, what it held is free, what its streams had set aside of their budgets goes back. */
+function deadWorkers(
+  memory: ReturnType<typeof openMemory>,
+  door: DoorLimits,
+  abandon: (worker: number) => void,
+) {
+  const giveBack = (worker: number, generation: number) =>
+    void memory.reservations.reclaim(worker, generation, (...entry) =>
+      door.plan.giveBack(...entry),
+    );
+  return {
+    fold(worker: number, generation: number) {
+      memory.tally.fold(worker);
+      memory.table.reclaim(worker, generation);
+      writeOffLedger(memory.shared.ledger, WORKER_ROW + worker);
+      giveBack(worker, generation);
+      abandon(worker);
+    },
+    /** And its thread writes no more. */
+    gone(worker: number, generation: number) {
+      memory.limits.disown(limitOwner(worker, generation));
+      giveBack(worker, generation);
+    },
+  };
 }

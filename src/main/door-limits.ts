@@ -7,6 +7,7 @@ import type { KeyedLimit, Subject } from '../policy/limit/keyed-limit.ts';
 import { algorithmOf, LimitPlan, type SharedLimits } from '../policy/limit/limit-plan.ts';
 import type { LimitScope, LimitVerdictName } from '../policy/limit/limit-scopes.ts';
 import { type Algorithm, PlainWords } from '../policy/limit/limit-words.ts';
+import type { Clock } from '../policy/ports.ts';
 import { network } from './caps.ts';
 import type { Session } from './session.ts';
 
@@ -26,6 +27,7 @@ export interface Known {
 
 export class DoorLimits {
   readonly #table: SharedLimits;
+  readonly #clock: Clock;
   readonly #counts: DoorCounts;
   readonly #sessionsMax: number;
   #plan: LimitPlan;
@@ -33,11 +35,12 @@ export class DoorLimits {
   #words: PlainWords | undefined;
   #isActive = false;
 
-  constructor(options: Options, table: SharedLimits, counts: DoorCounts) {
+  constructor(options: Options, table: SharedLimits, clock: Clock, counts: DoorCounts) {
+    this.#clock = clock;
     this.#table = table;
     this.#counts = counts;
     this.#sessionsMax = options.server.sessionsMax;
-    this.#plan = new LimitPlan(options.limits, table);
+    this.#plan = new LimitPlan(options.limits, table, clock);
     this.#begin(options);
   }
 
@@ -45,7 +48,7 @@ export class DoorLimits {
   reconfigure(options: Options): void {
     if (JSON.stringify(options.limits) === JSON.stringify(this.#plan.options)) return;
     LimitPlan.renew(this.#table);
-    this.#plan = new LimitPlan(options.limits, this.#table);
+    this.#plan = new LimitPlan(options.limits, this.#table, this.#clock);
     this.#begin(options);
   }
 

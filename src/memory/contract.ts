@@ -258,3 +258,30 @@ export interface LimitTable {
   /** All keys there are now. `refusals`: since it got its slot. */
   each(visit: (key: LimitKey, refusals: number) => void): void;
 }
+
+/** What a worker's streams have set aside of shared limits. */
+export interface ReservationBook {
+  /** An entry of this worker's; -1: the book is full. */
+  open(
+    worker: number,
+    generation: number,
+    at: number,
+    tag: number,
+    kind: number,
+    amount: number,
+  ): number;
+  /** What would be given back now. */
+  left(entry: number, amount: number): void;
+  /** Is it still that incarnation's? */
+  holds(entry: number, generation: number): boolean;
+  /** True: it was still that incarnation's, and the caller gives back what is left. */
+  close(entry: number, generation: number): boolean;
+  /** Frees what a dead incarnation held, and hands it out to be given back. Returns how many entries. */
+  reclaim(
+    worker: number,
+    generation: number,
+    give: (at: number, tag: number, kind: number, amount: number) => void,
+  ): number;
+  /** Entries that are not free. */
+  held(worker: number): number;
+}

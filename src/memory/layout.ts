@@ -202,5 +202,19 @@ export const LimitSlotWord = {
 } as const;
 export const LIMIT_SLOT_WORDS = 8;
 
+/** One entry of the reservation book. */
+export const ReservationWord = {
+  /** 0 = free, −generation = being written, generation of the worker = held. */
+  state: 0,
+  /** Where the limit's words lie, and the tag of their slot (0 = a row: it has none). */
+  at: 1,
+  tag: 2,
+  /** What the words count. */
+  kind: 3,
+  /** What is given back if the worker dies now. */
+  amount: 4,
+} as const;
+export const RESERVATION_WORDS = 8;
+
 /** API keys of one upstream that rest each for itself: until when, on the clock of `UpstreamWord.cooldownUntil`; 0 = it may be used. */
 export const KEYS_PER_UPSTREAM = 16;

@@ -4,6 +4,7 @@ import { allocateCounters } from '../memory/counters.ts';
 import { UPSTREAM_ROWS } from '../memory/layout.ts';
 import { allocateLedger } from '../memory/ledger.ts';
 import { allocateLimitTable } from '../memory/limit-table.ts';
+import { allocateReservationBook } from '../memory/reservation-book.ts';
 import { allocateSessionCells } from '../memory/session-cells.ts';
 import { allocateSlab } from '../memory/slab.ts';
 import { allocateThreadCells } from '../memory/thread-cells.ts';
@@ -27,6 +28,7 @@ export function allocateShared(
     slab: allocateSlab(options.memory.slabBytes),
     ledger: allocateLedger(rows),
     limits: allocateLimitTable(slotsFor(options.limits.keysMax), LIMIT_ROWS, drawSeed()),
+    reservations: allocateReservationBook(workers),
     counters: allocateCounters(rows, counterSize),
   };
 }

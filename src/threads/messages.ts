@@ -21,6 +21,8 @@ export interface SharedHandles {
   readonly ledger: SharedBytes;
   /** Words of limits (memory/limit-table.ts). */
   readonly limits: SharedBytes;
+  /** What streams have set aside of them (memory/reservation-book.ts). */
+  readonly reservations: SharedBytes;
   /** Counter blocks, one region per thread row. */
   readonly counters: SharedBytes;
 }

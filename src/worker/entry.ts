@@ -4,6 +4,7 @@ import { openCounters } from '../memory/counters.ts';
 import { openLedger } from '../memory/ledger.ts';
 import { openLimitTable } from '../memory/limit-table.ts';
 import { pause } from '../memory/pause.ts';
+import { openReservationBook } from '../memory/reservation-book.ts';
 import { ringConsumer, ringProducer } from '../memory/ring.ts';
 import { openSessionCells } from '../memory/session-cells.ts';
 import { openSlab } from '../memory/slab.ts';
@@ -96,6 +97,7 @@ function assemble(
     table: openUpstreamTable(shared.upstreams),
     ledger: openLedger(shared.ledger, options.memory.memoryBytesMax, WORKER_ROW + worker),
     limits: openLimitTable(shared.limits, limitOwner(worker, generation)),
+    reservations: openReservationBook(shared.reservations),
     counters: openCounters(shared.counters, WORKER_ROW + worker, size),
     job: (name, argument) => jobs.run(name, argument),
     publish: (fact) => post({ type: 'fact', fact }),

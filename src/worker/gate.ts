@@ -45,11 +45,13 @@ export class Gate implements EventSink {
   }
 
   flush(): void {
+    // Once a read is enough, for those who meter it.
+    if (this.pieces > 0) this.#passUsage();
     this.#next.flush();
   }
 
   finish(reason: FinishReason): void {
-    if (this.#usageWaits && this.lastUsage) this.#next.usage(this.lastUsage);
+    this.#passUsage();
     if (this.pieces === 0) this.#first();
     this.finished = true;
     this.reason = reason;
@@ -63,7 +65,13 @@ export class Gate implements EventSink {
 
   /** The failure after all: it ends the answer. What came before it goes first. */
   passFailure(error: MillraceError): void {
-    if (this.#usageWaits && this.lastUsage) this.#next.usage(this.lastUsage);
+    this.#passUsage();
     this.#next.fail(error);
+  }
+
+  #passUsage(): void {
+    if (!this.#usageWaits || !this.lastUsage) return;
+    this.#usageWaits = false;
+    this.#next.usage(this.lastUsage);
   }
 }

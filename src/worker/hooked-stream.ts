@@ -7,7 +7,7 @@ import type { StreamEnded } from '../threads/facts.ts';
 import type { SessionFacts } from '../threads/messages.ts';
 import type { HookCalls } from './hook-calls.ts';
 import type { Means } from './means.ts';
-import { Stream } from './stream.ts';
+import { meteredStream } from './metered-stream.ts';
 import type { StreamFacts } from './stream-ended.ts';
 import type { Outlet } from './tap.ts';
 import { TextListener } from './text-listener.ts';
@@ -27,12 +27,14 @@ export function hookedStream(parts: StreamParts): Running {
   const { means, facts, session, request, encoder, tap } = parts;
   const { hooks } = means;
   const done = () => parts.done();
-  if (hooks === undefined) return new Stream(means, facts, request, encoder, tap, done);
+  const running = (asked: ModelRequest, more: Partial<StreamParts> = {}) =>
+    meteredStream({ means, facts, session, request: asked, encoder, tap, done, ...more });
+  if (hooks === undefined) return running(request);
   const stream = (asked: ModelRequest) => {
-    if (!hooks.has('onFinish')) return new Stream(means, facts, asked, encoder, tap, done);
+    if (!hooks.has('onFinish')) return running(asked);
     const heard = new TextListener(encoder, means.options.hooks.textBytesMax);
     const telling = tellingMeans(means, hooks, heard);
-    return new Stream(telling, facts, asked, heard, tap, done);
+    return running(asked, { means: telling, encoder: heard });
   };
   if (!hooks.has('onRequest')) return stream(request);
   const { principal, dialect, address, keyName } = session;

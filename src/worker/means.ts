@@ -10,6 +10,7 @@ import type { Transport } from '../protocol/transport.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { Alarms } from './alarms.ts';
 import type { Attempt } from './attempt.ts';
+import type { Budgets } from './budgets.ts';
 import type { Errands } from './errands.ts';
 import type { HookCalls } from './hook-calls.ts';
 import type { KeyRing } from './key-ring.ts';
@@ -44,6 +45,7 @@ export interface Means {
   readonly sockets: SocketTransport;
   readonly idleSockets: IdleSockets;
   readonly limits: RequestLimits;
+  readonly budgets: Budgets;
   readonly keys: KeyRing;
   readonly budget: RetryBudget;
   /** Second attempts that run beside a first one. */

@@ -8,6 +8,7 @@ import type {
   Ledger,
   LimitTable,
   RecordHeader,
+  ReservationBook,
   RingConsumer,
   RingProducer,
   SessionCells,
@@ -37,6 +38,7 @@ import type { Fact } from '../threads/facts.ts';
 import type { AuthFacts, Configuration, SessionFacts } from '../threads/messages.ts';
 import { MAIN_ROW, slabOwner, WORKER_ROW } from '../threads/roster.ts';
 import { Alarms } from './alarms.ts';
+import { Budgets } from './budgets.ts';
 import { Codec } from './codec.ts';
 import { Errands } from './errands.ts';
 import { HookCalls } from './hook-calls.ts';
@@ -85,6 +87,7 @@ export interface RelayParts {
   readonly table: UpstreamTable;
   readonly ledger: Ledger;
   readonly limits: LimitTable;
+  readonly reservations: ReservationBook;
   readonly counters: CounterBlock;
   /** Runs one of jobs.ts elsewhere. */
   job(name: JobName, argument: unknown): Promise<unknown>;
@@ -203,6 +206,7 @@ export class Relay {
     // The golden ratio: however many workers there are, their sweeps begin apart.
     const from = (worker * 0.618) % 1;
     const limits = new RequestLimits(options, { table: this.#parts.limits, clock, tally, from });
+    const book = this.#parts.reservations;
     const routeOf = (serves: (upstream: UpstreamOptions) => boolean) => {
       const route = new Route({
         table,
@@ -233,6 +237,7 @@ export class Relay {
       idleSockets: new IdleSockets(alarms, () => clock.now()),
       queue: new PlaceQueue(() => this.#means.options, clock, alarms, soon),
       limits,
+      budgets: new Budgets({ limits, book, worker, generation, clock, tally }),
       keys: new KeyRing(table, clock),
       budget: new RetryBudget(retriesRunningShare, retriesRunningMax),
       hedges: new RetryBudget(options.stream.hedgeShareMax, 1),

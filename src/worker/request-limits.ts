@@ -30,12 +30,13 @@ export class RequestLimits {
   constructor(options: Options, parts: RequestLimitParts) {
     this.#parts = parts;
     this.#told = (scope, verdict) => parts.tally.limit(scope, verdict);
-    this.#plan = new LimitPlan(options.limits, parts.table, parts.from);
+    this.#plan = new LimitPlan(options.limits, parts.table, parts.clock, parts.from);
   }
 
   configure({ limits }: Options): void {
+    const { table, clock, from } = this.#parts;
     if (JSON.stringify(limits) === JSON.stringify(this.#plan.options)) return;
-    this.#plan = new LimitPlan(limits, this.#parts.table, this.#parts.from);
+    this.#plan = new LimitPlan(limits, table, clock, from);
     this.#upstreams.clear();
   }
 

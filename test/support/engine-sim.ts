@@ -25,6 +25,7 @@ import { openCounters } from '../../src/memory/counters.ts';
 import { UPSTREAM_ROWS } from '../../src/memory/layout.ts';
 import { openLedger, writeOffLedger } from '../../src/memory/ledger.ts';
 import { openLimitTable } from '../../src/memory/limit-table.ts';
+import { openReservationBook } from '../../src/memory/reservation-book.ts';
 import { allocateRing, ringConsumer, ringProducer } from '../../src/memory/ring.ts';
 import { openSessionCells } from '../../src/memory/session-cells.ts';
 import { openSlab } from '../../src/memory/slab.ts';
@@ -82,6 +83,9 @@ export class EngineSim {
   readonly coordination: Coordination;
   readonly configured: Configured;
   readonly overload: Overload;
+  readonly door: DoorLimits;
+  readonly book;
+  readonly limits;
   /** So many of the next starts hang: neither ready nor gone, and never a heartbeat. */
   hungStarts = 0;
   /** Sees each exchange that any worker opens. */
@@ -126,6 +130,9 @@ export class EngineSim {
       ticker,
       fact: (fact) => void this.facts.push(fact),
     });
+    this.limits = openLimitTable(this.#shared.limits);
+    this.book = openReservationBook(this.#shared.reservations);
+    this.door = new DoorLimits(this.options, this.limits, clock, counts);
     this.crew = new Crew({
       workers: WORKERS,
       pool: this.#pool(),
@@ -146,6 +153,7 @@ export class EngineSim {
           this.tally.fold(worker);
           this.table.reclaim(worker, generation);
           writeOffLedger(this.#shared.ledger, WORKER_ROW + worker);
+          this.book.reclaim(worker, generation, (...entry) => this.door.plan.giveBack(...entry));
         },
       },
     });
@@ -165,7 +173,7 @@ export class EngineSim {
     this.#deliver = new Deliver(this.sessions, this.requests, this.slab, counts, events);
     const { links } = this.crew;
     const sockets = createSockets(new Map(), this.options, counts, clock, () => this.server);
-    const door = new DoorLimits(this.options, openLimitTable(this.#shared.limits), counts);
+    const { door } = this;
     const admit = new Admit(
       this.options,
       dialects,
@@ -343,6 +351,7 @@ export class EngineSim {
             WORKER_ROW + worker,
           ),
           limits: openLimitTable(this.#shared.limits, limitOwner(worker, generation)),
+          reservations: openReservationBook(this.#shared.reservations),
           counters: openCounters(this.#shared.counters, WORKER_ROW + worker, this.#size),
           job: runJob,
           publish: (fact) => events.fact(fact),

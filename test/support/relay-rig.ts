@@ -8,6 +8,7 @@ import { allocateCounters, openCounters, readCounters } from '../../src/memory/c
 import { Flag, Kind, ShareWord, UPSTREAM_ROWS, UpstreamWord } from '../../src/memory/layout.ts';
 import { allocateLedger, openLedger } from '../../src/memory/ledger.ts';
 import { allocateLimitTable, openLimitTable } from '../../src/memory/limit-table.ts';
+import { allocateReservationBook, openReservationBook } from '../../src/memory/reservation-book.ts';
 import { allocateRing, ringConsumer, ringProducer } from '../../src/memory/ring.ts';
 import { allocateSessionCells, openSessionCells } from '../../src/memory/session-cells.ts';
 import { allocateSlab, openSlab } from '../../src/memory/slab.ts';
@@ -76,6 +77,7 @@ export function rig({
     slab: allocateSlab(slabBytes ?? 2 ** 20),
     ledger: allocateLedger(),
     limits: allocateLimitTable(64, LIMIT_ROWS, 7),
+    reservations: allocateReservationBook(1),
     counters: allocateCounters(WORKER_ROW + WORKERS, size),
     up: allocateRing(options.memory.ringBytes),
     down: allocateRing(options.memory.ringBytes),
@@ -121,6 +123,7 @@ export function rig({
     table,
     ledger,
     limits: openLimitTable(shared.limits, 1),
+    reservations: openReservationBook(shared.reservations),
     counters: openCounters(shared.counters, WORKER_ROW, size),
     job: async (name, argument) => {
       if (name === 'parse' && parse) return parse(argument as Uint8Array);
@@ -144,6 +147,7 @@ export function rig({
       slab,
       ledger,
       limits: openLimitTable(shared.limits),
+      book: openReservationBook(shared.reservations),
     },
     up,
     down,
@@ -164,6 +168,7 @@ type Parts = {
   slab: ReturnType<typeof openSlab>;
   ledger: ReturnType<typeof openLedger>;
   limits: ReturnType<typeof openLimitTable>;
+  book: ReturnType<typeof openReservationBook>;
 };
 
 export class Rig {

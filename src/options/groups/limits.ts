@@ -1,7 +1,7 @@
 /** How much of it anybody may have. */
 import { z } from 'zod';
 import { limitAlgorithmNames, whenFullNames } from '../names.ts';
-import { count, ms } from './scalars.ts';
+import { count, ms, share } from './scalars.ts';
 
 /** What the 32-bit words of a shared limit can hold (policy/limit/gcra.ts, limit-rule.ts). */
 const BURST_MAX = 500_000;
@@ -31,6 +31,47 @@ const rule = z.strictObject({
   shadow: z.boolean().default(false).describe('Count what it would refuse, and refuse nothing.'),
 });
 
+/** What a shared word can hold of a minute's tokens (policy/limit/gcra.ts). */
+const MINUTE_TOKENS_MAX = 500_000_000;
+const DAY_TOKENS_MAX = 1_000_000_000_000;
+const tokensOf = (max: number) => z.int().min(1).max(max).optional();
+
+const budget = z.strictObject({
+  inputTokensPerMinute: tokensOf(MINUTE_TOKENS_MAX).describe(
+    'Tokens asked with: so many at once, refilled over a minute.',
+  ),
+  outputTokensPerMinute: tokensOf(MINUTE_TOKENS_MAX).describe(
+    'Tokens answered with: so many at once, refilled over a minute.',
+  ),
+  tokensPerDay: tokensOf(DAY_TOKENS_MAX).describe('Tokens of both kinds from midnight (UTC) on.'),
+  streamsMax: z.int().min(1).max(1_000_000).optional().describe('Answers that run at once.'),
+  shadow: z.boolean().default(false).describe('Count what it would refuse, and refuse nothing.'),
+});
+
+const tokens = z.strictObject({
+  global: budget.optional().describe('Budgets of all together.'),
+  perKey: budget
+    .optional()
+    .describe('Budgets of each API key; all that came without one share one.'),
+  whenExceeded: z
+    .enum(['end', 'finish'])
+    .default('end')
+    .describe(
+      'An answer that uses up its budget ends there, as one that reached its length (response.incomplete), or finishes; what it used is charged either way.',
+    ),
+  outputTokensAssumed: count(1_024, 1, 1_000_000).describe(
+    'Set aside for an answer whose request names no greatest length.',
+  ),
+  bytesPerToken: z
+    .number()
+    .min(0.5)
+    .max(64)
+    .default(4)
+    .describe('How many bytes of UTF-8 are counted as a token until the upstream has said it.'),
+  cachedWeight: share(1).describe('What an input token that the upstream had cached costs.'),
+  reasoningWeight: z.number().min(0).max(100).default(1).describe('What a reasoning token costs.'),
+});
+
 export const limits = z.strictObject({
   global: rule.optional().describe('All requests together.'),
   perKey: rule
@@ -43,6 +84,11 @@ export const limits = z.strictObject({
     ),
   perSession: rule.optional().describe('Messages of each session.'),
   perModel: rule.optional().describe('The requests for each model.'),
+  tokens: tokens
+    .prefault({})
+    .describe(
+      'Budgets of tokens: set aside when an answer begins, metered while it runs, settled when it ends.',
+    ),
   perUpstream: rule
     .optional()
     .describe(

@@ -10,10 +10,21 @@ export interface Claim {
   /** The most that is admitted at once. */
   readonly capacity: number;
   take(cost: number, nowMs: number): boolean;
+  /** Also what is not there. */
+  charge(cost: number, nowMs: number): void;
   give(cost: number, nowMs: number): void;
+  /** Where its words lie now; undefined: nothing is counted for it. */
+  locate(nowMs: number): Words | undefined;
   waitMs(cost: number, nowMs: number): number;
   remaining(nowMs: number): number;
   resetMs(nowMs: number): number;
+}
+
+/** Words of a limit. */
+export interface Words {
+  readonly at: number;
+  /** Of the slot they lie in; 0: they are nobody else's. */
+  readonly tag: number;
 }
 
 /** Of one key. */
@@ -35,6 +46,12 @@ export class KeyClaim implements Claim {
   }
   take(cost: number, nowMs: number): boolean {
     return this.#limit.take(this.#subject, cost, nowMs);
+  }
+  charge(cost: number, nowMs: number): void {
+    this.#limit.charge(this.#subject, cost, nowMs);
+  }
+  locate(nowMs: number): Words | undefined {
+    return this.#limit.locate(this.#subject, nowMs);
   }
   give(cost: number, nowMs: number): void {
     this.#limit.give(this.#subject, cost, nowMs);
@@ -77,6 +94,12 @@ export class WordClaim implements Claim {
   }
   take(cost: number, nowMs: number): boolean {
     return this.#algorithm.take(this.#words, this.#at, cost, nowMs);
+  }
+  charge(cost: number, nowMs: number): void {
+    this.#algorithm.charge(this.#words, this.#at, cost, nowMs);
+  }
+  locate(): Words {
+    return { at: this.#at, tag: 0 };
   }
   give(cost: number, nowMs: number): void {
     this.#algorithm.give(this.#words, this.#at, cost, nowMs);

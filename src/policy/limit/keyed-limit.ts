@@ -87,6 +87,22 @@ export class KeyedLimit {
     return this.algorithm.take(slots, this.#crowd, cost, nowMs);
   }
 
+  /** Where the key's words lie, or those of the crowd; undefined where a key without room is not counted. */
+  locate(subject: Subject, nowMs: number): { at: number; tag: number } | undefined {
+    if (this.#slots.find(subject) || this.#room(subject, nowMs)) return subject;
+    return this.#whenFull === 'crowd' ? { at: this.#crowd, tag: 0 } : undefined;
+  }
+
+  /** Takes the cost whether or not it is there. Of a key without room nothing is counted. */
+  charge(subject: Subject, cost: number, nowMs: number): void {
+    const slots = this.#slots;
+    for (let moves = 0; moves < MOVES_MAX; moves++) {
+      if (!slots.find(subject)) return;
+      this.algorithm.charge(slots, subject.at, cost, nowMs);
+      if (slots.holds(subject)) return;
+    }
+  }
+
   /** What was taken and not used. Of a key that has lost its slot meanwhile nothing is left to give. */
   give(subject: Subject, cost: number, nowMs: number): void {
     if (this.#slots.holds(subject)) this.algorithm.give(this.#slots, subject.at, cost, nowMs);

@@ -2,13 +2,18 @@
  * The shared limits of one thread as one configuration says them: which there are, where their words lie in the table, and when a slot may go.
  *
  * Words of a rule mean nothing to another rule, so that changed limits begin anew: each change has the next epoch (a word that main writes), and by its parity rules have
- * other numbers and other words. What an older epoch has left counts as idle.
+ * other numbers and other words. What an older epoch has left counts as idle. Not so what is counted as it is, without a rate: running streams, and the tokens of a day.
  */
 import type { Options } from '../../options/schema.ts';
+import type { Clock } from '../ports.ts';
 import { type Claim, KeyClaim, WordClaim } from './claim.ts';
+import { DayQuota } from './day-quota.ts';
 import { clear, KeyedLimit, type LimitSlots } from './keyed-limit.ts';
 import { createAlgorithm } from './limit-rule.ts';
 import type { Algorithm } from './limit-words.ts';
+import { MinuteBudget } from './minute-budget.ts';
+import { type BudgetKind, budgetKinds } from './reservation.ts';
+import { RunningCount } from './running-count.ts';
 
 export type LimitOptions = Options['limits'];
 type Rule = NonNullable<LimitOptions['global']>;
@@ -28,8 +33,16 @@ const optionOf = {
   upstream: 'perUpstream',
 } as const satisfies Record<KeyedScope, keyof LimitOptions>;
 
-const Row = { epoch: 0, global: 1, crowds: 2 } as const;
-export const LIMIT_ROWS = Row.crowds + keyedScopes.length;
+/** Budgets: a number, a row for all together, and one for keys without room, of each. */
+const FIRST_BUDGET = keyedScopes.length;
+const Row = {
+  epoch: 0,
+  global: 1,
+  crowds: 2,
+  budgets: 2 + keyedScopes.length,
+  crowdBudgets: 2 + keyedScopes.length + budgetKinds.length,
+} as const;
+export const LIMIT_ROWS = Row.crowdBudgets + budgetKinds.length;
 /** Both words of a limit, and those of the other parity. */
 const PARITY_WORDS = 2;
 
@@ -42,11 +55,14 @@ export class LimitPlan {
   readonly #keyed = new Map<KeyedScope, KeyedLimit>();
   readonly #byRule: (Algorithm | undefined)[] = [];
   readonly #globalAlgorithm: Algorithm | undefined;
+  readonly #budgets = new Map<BudgetKind, { ofKey?: KeyedLimit; ofAll?: Algorithm }>();
+  readonly #clock: Clock;
   #cursor: number;
   #nowMs = 0;
 
   /** Reads the epoch. `from`: the share of the table (0 to 1) where this thread's sweeps begin. */
-  constructor(options: LimitOptions, table: SharedLimits, from = 0) {
+  constructor(options: LimitOptions, table: SharedLimits, clock: Clock, from = 0) {
+    this.#clock = clock;
     this.options = options;
     this.#table = table;
     this.#parity = table.load(table.row(Row.epoch)) & 1;
@@ -59,8 +75,35 @@ export class LimitPlan {
     }
     for (const [number, scope] of keyedScopes.entries()) {
       const rule = options[optionOf[scope]];
-      if (rule) this.#keyed.set(scope, this.#limit(number, algorithmOf(rule)));
+      const crowd = this.#at(Row.crowds + number);
+      if (rule) this.#keyed.set(scope, this.#limit(number, this.#parity, crowd, algorithmOf(rule)));
     }
+    for (const [number, kind] of budgetKinds.entries()) this.#addBudget(number, kind);
+  }
+
+  /** The budgets that a stream of this principal meets, its own first. Their scopes are BudgetKinds. */
+  budgets(principal: string): Claim[] {
+    const { tokens } = this.options;
+    const claims: Claim[] = [];
+    for (const [kind, { ofKey }] of this.#budgets) {
+      if (!ofKey) continue;
+      claims.push(new KeyClaim(kind, isShadow(this.options, tokens.perKey), ofKey, principal));
+    }
+    for (const [number, kind] of budgetKinds.entries()) {
+      const ofAll = this.#budgets.get(kind)?.ofAll;
+      if (!ofAll) continue;
+      const shadow = isShadow(this.options, tokens.global);
+      claims.push(new WordClaim(kind, shadow, ofAll, this.#table, this.#atBudget(number)));
+    }
+    return claims;
+  }
+
+  /** What a dead worker had set aside. `tag`: see Words. */
+  giveBack(at: number, tag: number, kind: number, amount: number): void {
+    const { ofKey, ofAll } = this.#budgets.get(budgetKinds[kind]) ?? {};
+    const algorithm = ofKey?.algorithm ?? ofAll;
+    if (tag !== 0 && !this.#table.holds({ rule: 0, high: 0, low: 0, at, tag })) return;
+    algorithm?.give(this.#table, at, amount, this.#timeFor(kind, this.#clock.now()));
   }
 
   /** The limit of a scope; absent: there is none. */
@@ -85,7 +128,8 @@ export class LimitPlan {
 
   /** May the slot of these words be another key's? */
   isIdle(rule: number, at: number, nowMs: number): boolean {
-    return this.#byRule[rule]?.isIdle(this.#table, at, nowMs) ?? true;
+    const time = this.#timeFor((rule >> 1) - FIRST_BUDGET, nowMs);
+    return this.#byRule[rule]?.isIdle(this.#table, at, time) ?? true;
   }
 
   /** Looks at the next share of the table, and at the words without a key: what is idle begins anew, before the clock's ticks have gone round. */
@@ -97,6 +141,12 @@ export class LimitPlan {
     for (const [scope, { algorithm }] of this.#keyed) {
       const row = Row.crowds + keyedScopes.indexOf(scope);
       if (algorithm.isIdle(this.#table, this.#at(row), nowMs)) this.#clear(row, this.#parity);
+    }
+    for (const [number, kind] of budgetKinds.entries()) {
+      const ofAll = this.#budgets.get(kind)?.ofAll;
+      const time = this.#timeFor(number, nowMs);
+      if (ofAll?.isIdle(this.#table, this.#atBudget(number), time))
+        this.#clear(Row.budgets + number, parityOf(kind, this.#parity));
     }
     if (this.#table.used() === 0) return 0;
     const count = Math.ceil(slots * share);
@@ -110,6 +160,9 @@ export class LimitPlan {
     const at = table.row(Row.epoch);
     const next = table.load(at) + 1;
     for (let row = Row.global; row < LIMIT_ROWS; row++) {
+      const kind = budgetKinds[(row - Row.budgets) % budgetKinds.length];
+      // Those that are counted as they are, see above, go on.
+      if (row >= Row.budgets && parityOf(kind, 1) === 0) continue;
       for (let word = 0; word < PARITY_WORDS; word++)
         clear(table, table.row(row) + PARITY_WORDS * (next & 1) + word);
     }
@@ -118,16 +171,38 @@ export class LimitPlan {
 
   readonly #idle = (rule: number, at: number) => this.isIdle(rule, at, this.#nowMs);
 
-  #limit(number: number, algorithm: Algorithm): KeyedLimit {
-    const rule = 2 * number + this.#parity;
+  #addBudget(number: number, kind: BudgetKind): void {
+    const { tokens } = this.options;
+    const [ofKey, ofAll] = [tokens.perKey, tokens.global].map((each) => budgetOf(kind, each));
+    if (!ofKey && !ofAll) return;
+    const parity = parityOf(kind, this.#parity);
+    const crowd = this.#table.row(Row.crowdBudgets + number) + PARITY_WORDS * parity;
+    this.#budgets.set(kind, {
+      ...(ofKey && { ofKey: this.#limit(FIRST_BUDGET + number, parity, crowd, ofKey) }),
+      ...(ofAll && { ofAll }),
+    });
+  }
+
+  #atBudget(number: number): number {
+    const parity = parityOf(budgetKinds[number], this.#parity);
+    return this.#table.row(Row.budgets + number) + PARITY_WORDS * parity;
+  }
+
+  #timeFor(budget: number, nowMs: number): number {
+    return budgetKinds[budget] === 'day_tokens' ? this.#clock.wall() : nowMs;
+  }
+
+  #limit(number: number, parity: number, crowd: number, algorithm: Algorithm): KeyedLimit {
+    const rule = 2 * number + parity;
     this.#byRule[rule] = algorithm;
     return new KeyedLimit({
       algorithm,
       slots: this.#table,
       rule,
-      crowd: this.#at(Row.crowds + number),
+      crowd,
       whenFull: this.options.whenFull,
-      others: (other, at, nowMs) => this.isIdle(other, at, nowMs),
+      // Not by the caller's time: of a day's budget that is another clock's.
+      others: (other, at) => this.isIdle(other, at, this.#clock.now()),
     });
   }
 
@@ -141,7 +216,25 @@ export class LimitPlan {
   }
 }
 
-function isShadow(options: LimitOptions, rule: Rule | undefined): boolean {
+/** Running streams and the tokens of a day outlive changed limits. */
+function parityOf(kind: BudgetKind, parity: number): number {
+  return kind === 'streams' || kind === 'day_tokens' ? 0 : parity;
+}
+
+function budgetOf(kind: BudgetKind, said: LimitOptions['tokens']['perKey']): Algorithm | undefined {
+  const { inputTokensPerMinute, outputTokensPerMinute, tokensPerDay, streamsMax } = said ?? {};
+  const most = {
+    input_tokens: inputTokensPerMinute,
+    output_tokens: outputTokensPerMinute,
+    day_tokens: tokensPerDay,
+    streams: streamsMax,
+  }[kind];
+  if (most === undefined) return undefined;
+  if (kind === 'streams') return new RunningCount(most);
+  return kind === 'day_tokens' ? new DayQuota(most) : new MinuteBudget(most);
+}
+
+function isShadow(options: LimitOptions, rule: { readonly shadow: boolean } | undefined): boolean {
   return options.shadow || (rule?.shadow ?? false);
 }
 

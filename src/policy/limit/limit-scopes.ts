@@ -1,5 +1,16 @@
 /** What limits are about, as metrics and errors call it. */
-export const limitScopes = ['global', 'key', 'address', 'session', 'model', 'upstream'] as const;
+export const limitScopes = [
+  'global',
+  'key',
+  'address',
+  'session',
+  'model',
+  'upstream',
+  'input_tokens',
+  'output_tokens',
+  'day_tokens',
+  'streams',
+] as const;
 export type LimitScope = (typeof limitScopes)[number];
 
 /** `shadowed`: it would have been refused. */

@@ -15,6 +15,8 @@ export interface Algorithm {
   readonly ratePerSecond: number;
   /** Takes the cost, or nothing. */
   take(words: LimitWords, at: number, cost: number, nowMs: number): boolean;
+  /** Takes the cost whether or not it is there, as far as the words can hold it. */
+  charge(words: LimitWords, at: number, cost: number, nowMs: number): void;
   /** Gives back what was taken and not used. */
   give(words: LimitWords, at: number, cost: number, nowMs: number): void;
   /** How long until `take` can succeed if nobody else comes: 0 = now, Infinity = never. */

@@ -60,6 +60,13 @@ export class SlidingWindow implements Algorithm {
     }
   }
 
+  charge(words: LimitWords, at: number, cost: number, nowMs: number): void {
+    for (;;) {
+      this.#look(words, at, nowMs);
+      if (this.#put(words, Math.min(COUNT_MAX, Math.ceil(this.#count + cost)))) return;
+    }
+  }
+
   give(words: LimitWords, at: number, cost: number, nowMs: number): void {
     for (;;) {
       this.#look(words, at, nowMs);

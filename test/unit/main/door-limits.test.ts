@@ -10,6 +10,8 @@ import { schema, type UserOptions } from '../../../src/options/schema.ts';
 import { LIMIT_ROWS } from '../../../src/policy/limit/limit-plan.ts';
 import { FakeConnection } from '../../support/fake-connection.ts';
 
+const clock = { now: () => 0, wall: () => 0 };
+
 function door(limits: NonNullable<UserOptions['limits']>, slots = 64) {
   const options = schema.parse({ limits });
   const told: string[] = [];
@@ -17,7 +19,7 @@ function door(limits: NonNullable<UserOptions['limits']>, slots = 64) {
   const counts = {
     limit: (scope: string, verdict: string) => void told.push(`${scope} ${verdict}`),
   };
-  return { options, told, table, limits: new DoorLimits(options, table, counts) };
+  return { options, told, table, limits: new DoorLimits(options, table, clock, counts) };
 }
 
 function session(slot: number, address: string, once = false): Session {

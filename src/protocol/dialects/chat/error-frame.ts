@@ -7,7 +7,7 @@ const LIMITED = 'Rate limit exceeded';
 const MESSAGE_CHARS_MAX = 2_000;
 
 export function errorFrame(error: MillraceError): Uint8Array {
-  const content = error.code === 'MILLRACE_RATE_LIMITED' ? LIMITED : '';
+  const content = error.word === 'rate_limit_exceeded' ? LIMITED : '';
   return Buffer.from(JSON.stringify({ content, error: errorJson(error), done: true }));
 }
 
