@@ -154,6 +154,8 @@ export const ShareWord = {
   firstTokenUs: 4,
   /** When it was observed last, on the wrapping clock in milliseconds. */
   firstTokenAt: 5,
+  /** Sockets of this worker that wait there for an exchange. */
+  idleSockets: 6,
 } as const;
 export const SHARE_ROW_WORDS = 8;
 

@@ -41,6 +41,7 @@ const shareWords = [
   ShareWord.failed,
   ShareWord.firstTokenUs,
   ShareWord.firstTokenAt,
+  ShareWord.idleSockets,
 ] as const;
 
 export function allocateUpstreamTable(upstreams: number, workers: number): SharedBytes {

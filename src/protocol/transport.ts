@@ -49,6 +49,12 @@ export interface Transport {
   open(upstream: UpstreamAddress, request: ExchangeRequest, handler: ExchangeHandler): Exchange;
   /** Sockets open now, busy and idle. */
   readonly sockets: number;
+  /** From here on so many sockets stay open there, busy or idle, as far as the peer lets idle ones live. Said again and again: it opens what is missing. */
+  keep(upstream: UpstreamAddress, sockets: number): void;
+  /** Sockets that wait there for an exchange. */
+  idle(upstream: UpstreamAddress): number;
+  /** Closes that many of them, those first that were used longest ago. */
+  shed(upstream: UpstreamAddress, sockets: number): void;
   /** Closes idle sockets, lets busy ones finish. */
   close(): Promise<void>;
 }

@@ -56,6 +56,7 @@ import { Route } from './route.ts';
 import { Session } from './session.ts';
 import { Tally } from './tally.ts';
 import { readMessage } from './up-record.ts';
+import { Warmth } from './warmth.ts';
 
 /** Records handled in one turn of the loop. */
 const BATCH_MAX = 256;
@@ -108,6 +109,7 @@ export class Relay {
   readonly #pump: Pump;
   readonly #stopBeat: () => void;
   readonly #lag: LoopLag;
+  readonly #warmth: Warmth;
   #draining = false;
   #ended = false;
   #settle: () => void = () => {};
@@ -138,6 +140,8 @@ export class Relay {
       fault: (thrown) => this.#means.fault('compress', asMillraceError(thrown)),
     });
     this.#means = this.#gather(tally);
+    const { table, transport, worker } = parts;
+    this.#warmth = new Warmth({ table, transport, worker, isRetired: () => this.#isRetired() });
     parts.table.claim(parts.worker, parts.generation);
     parts.threads.setState(this.#row, RowState.ready);
     parts.threads.beat(this.#row);
@@ -149,6 +153,7 @@ export class Relay {
       soon: (task) => parts.ticker.soon(task),
       turnsMax: POLL_TURNS,
     });
+    parts.ticker.soon(() => this.#warm());
   }
 
   /** Streams running now. */
@@ -192,6 +197,7 @@ export class Relay {
     hedges.follow(options.stream.hedgeShareMax, 1);
     this.#parts.ledger.bound(options.memory.memoryBytesMax);
     this.#means = { ...this.#means, options };
+    this.#warm();
   }
 
   #gather(tally: Tally): Means {
@@ -247,6 +253,12 @@ export class Relay {
     };
   }
 
+  #warm(): void {
+    if (this.#ended || this.#draining) return;
+    const { route, options } = this.#means;
+    this.#warmth.look(route.all, options.pool.warmConnections);
+  }
+
   #publish(fact: Fact): void {
     if (!this.#isRetired()) this.#parts.publish(fact);
   }
@@ -260,6 +272,7 @@ export class Relay {
     this.#means.tally.lag(this.#lag.tick(this.#parts.clock.now()));
     this.#parts.threads.beat(this.#row);
     this.#means.limits.sweep();
+    this.#warm();
   }
 
   #drain(): number {

@@ -128,6 +128,12 @@ export class Route {
     return this.#plan;
   }
 
+  /** All of them, and whether streams may go there now. */
+  get all(): { readonly upstream: Upstream; readonly stands: boolean }[] {
+    const upstreams = [...this.#now.upstreams.values()];
+    return upstreams.map((upstream) => ({ upstream, stands: this.#isStanding(upstream.index) }));
+  }
+
   /** One that `take` chose in this turn. */
   upstream(index: number): Upstream {
     const upstream = this.#now.upstreams.get(index);

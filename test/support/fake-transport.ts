@@ -158,6 +158,22 @@ export class FakeTransport implements Transport {
     return exchange;
   }
 
+  /** What it was told to keep, by origin. */
+  readonly kept = new Map<string, number>();
+  readonly idleSockets = new Map<string, number>();
+
+  keep({ origin }: UpstreamAddress, sockets: number): void {
+    this.kept.set(origin, sockets);
+  }
+
+  idle({ origin }: UpstreamAddress): number {
+    return this.idleSockets.get(origin) ?? 0;
+  }
+
+  shed({ origin }: UpstreamAddress, sockets: number): void {
+    this.idleSockets.set(origin, (this.idleSockets.get(origin) ?? 0) - sockets);
+  }
+
   get sockets(): number {
     return this.exchanges.filter((exchange) => exchange.live).length;
   }

@@ -9,6 +9,12 @@ export const pool = z.strictObject({
     .describe(
       'Let an upstream’s places follow its load, between minConnections and maxConnections.',
     ),
+  warmConnections: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Keep minConnections sockets open to every upstream, spread over the workers, as far as it lets idle ones live; not to WebSocket back ends.',
+    ),
   scaleUpThreshold: share(0.8).describe(
     'Share of the places in use above which there will be more.',
   ),

@@ -21,8 +21,23 @@ import { PooledTransport, type SocketOptions, type Sockets } from './sockets.ts'
 
 export class HttpTransport extends PooledTransport<Line> {
   constructor(options: SocketOptions) {
-    super(options, (...of) => new HttpExchange(...of));
+    super(options, (...of) => new HttpExchange(...of), connectIdle);
   }
+}
+
+function connectIdle(sockets: Sockets<Line>, origin: string, ready: (line: Line) => void) {
+  const options = sockets.line(origin);
+  const socket = connectSocket(options);
+  sockets.own(origin, socket);
+  socket.once('error', () => socket.destroy());
+  socket.once(connectedEvent(origin), () => {
+    const line = sockets.watch(new Line(options, socket));
+    line.uses = 1;
+    // Until undici has the socket, nobody else hears that it broke.
+    socket.on('error', () => {});
+    ready(line);
+  });
+  return { socket };
 }
 
 class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
@@ -82,7 +97,7 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
     const options = this.#sockets.line(this.#upstream.origin);
     const socket = connectSocket(options);
     this.#connecting = socket;
-    this.#sockets.own(socket);
+    this.#sockets.own(options.origin, socket);
     const refused = (error: Error): void => {
       socket.destroy();
       this.#fail('MILLRACE_UPSTREAM_REFUSED', error);

@@ -12,6 +12,8 @@ export interface LineOptions {
   readonly origin: string;
   /** An idle socket is closed after this long. */
   readonly idleMs: number;
+  /** When it has lived long enough, on performance.now: an exchange is its last then. */
+  readonly untilMs: number;
   /** More certificate authorities to trust, PEM. */
   readonly ca?: string | undefined;
   readonly onRead?: (() => void) | undefined;
@@ -48,6 +50,7 @@ let undici: typeof Undici;
 
 export class Line implements PooledLine {
   readonly origin: string;
+  readonly untilMs: number;
   readonly socket: net.Socket;
   readonly client: Undici.Client;
   /** Exchanges it served. */
@@ -56,6 +59,7 @@ export class Line implements PooledLine {
   /** `socket` is connected. */
   constructor(options: LineOptions, socket: net.Socket) {
     this.origin = options.origin;
+    this.untilMs = options.untilMs;
     this.socket = socket;
     let handed = false;
     undici ??= createRequire(import.meta.url)('undici') as typeof undici;

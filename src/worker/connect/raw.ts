@@ -33,13 +33,37 @@ const readBuffer = scanKernel()?.readArea ?? new Uint8Array(READ_BYTES);
 
 export class RawTransport extends PooledTransport<RawLine> {
   constructor(options: SocketOptions) {
-    super(options, (...of) => new RawExchange(...of));
+    super(options, (...of) => new RawExchange(...of), connectIdle);
   }
+}
+
+function connectIdle(
+  sockets: Sockets<RawLine>,
+  origin: string,
+  ready: (line: RawLine) => void,
+): RawLine {
+  const line = connect(sockets, origin, undefined);
+  line.socket.once(connectedEvent(origin), () => {
+    line.rest();
+    ready(line);
+  });
+  return line;
+}
+
+function connect(
+  sockets: Sockets<RawLine>,
+  origin: string,
+  exchange: RawExchange | undefined,
+): RawLine {
+  const line = new RawLine(sockets.line(origin), exchange, () => sockets.stays(line));
+  sockets.own(origin, line.socket);
+  return sockets.watch(line);
 }
 
 /** One socket. What it reads goes to the exchange it serves; bytes that nobody asked for close it. */
 class RawLine implements PooledLine, ResponseEvents {
   readonly origin: string;
+  readonly untilMs: number;
   readonly socket: Socket;
   /** Exchanges it served. */
   uses = 0;
@@ -51,8 +75,10 @@ class RawLine implements PooledLine, ResponseEvents {
   #error: Error | undefined;
   #ended = false;
 
-  constructor(options: LineOptions, exchange: RawExchange) {
+  /** `stays`: though nobody has used it for so long. */
+  constructor(options: LineOptions, exchange: RawExchange | undefined, stays: () => boolean) {
     this.origin = options.origin;
+    this.untilMs = options.untilMs;
     this.#idleMs = options.idleMs;
     this.exchange = exchange;
     this.socket = connectSocket(options, {
@@ -68,7 +94,10 @@ class RawLine implements PooledLine, ResponseEvents {
     });
     this.socket.once('end', () => this.#end());
     this.socket.once('close', () => this.#lost(this.#error ?? new Error('')));
-    this.socket.on('timeout', () => this.destroy());
+    this.socket.on('timeout', () => {
+      if (stays()) this.socket.setTimeout(this.#idleMs);
+      else this.destroy();
+    });
   }
 
   get usable(): boolean {
@@ -206,10 +235,8 @@ class RawExchange implements Exchange {
   #connect(): void {
     this.#written = false;
     const { origin } = this.#upstream;
-    const line = new RawLine(this.#sockets.line(origin), this);
+    const line = connect(this.#sockets, origin, this);
     this.#line = line;
-    this.#sockets.own(line.socket);
-    this.#sockets.watch(line);
     line.socket.once(connectedEvent(origin), () => {
       if (!this.#over) this.#write(line);
     });

@@ -8,6 +8,7 @@ import type {
   UpstreamAddress,
 } from '../../protocol/transport.ts';
 import type { LineOptions } from './line.ts';
+import { type ConnectIdle, WarmSockets } from './warm-sockets.ts';
 
 export interface SocketOptions {
   /** Idle sockets kept for each origin. */
@@ -19,10 +20,18 @@ export interface SocketOptions {
   readonly onRead?: () => void;
 }
 
+/** Lifetimes vary by up to this share, so that sockets opened together do not end together. */
+const JITTER_SHARE = 0.1;
+/** A socket that is so old serves nobody any more: addresses and balancers behind them change. */
+const AGE_MS_MAX = 300_000;
+
 /** A connected socket with whatever speaks HTTP over it. */
 export interface PooledLine {
   readonly origin: string;
   readonly socket: Socket;
+  readonly untilMs: number;
+  /** Exchanges it served. */
+  readonly uses: number;
   /** Can it take another exchange? */
   readonly usable: boolean;
   destroy(): void;
@@ -33,6 +42,9 @@ export class Sockets<L extends PooledLine> {
   readonly open = new Set<Socket>();
   closing = false;
   readonly #idle = new Map<string, L[]>();
+  readonly #counts = new Map<string, number>();
+  /** How many stay open, by origin. */
+  readonly #kept = new Map<string, number>();
   #emptied: (() => void) | undefined;
 
   constructor(options: SocketOptions) {
@@ -40,16 +52,42 @@ export class Sockets<L extends PooledLine> {
   }
 
   line(origin: string): LineOptions {
+    const lived = 1 - JITTER_SHARE * Math.random();
     const { idleMs, ca, onRead } = this.options;
-    return { origin, idleMs, ca, onRead };
+    const untilMs = performance.now() + AGE_MS_MAX * lived;
+    return { origin, idleMs: idleMs * lived, untilMs, ca, onRead };
   }
 
-  own(socket: Socket): void {
+  own(origin: string, socket: Socket): void {
     this.open.add(socket);
+    this.#counts.set(origin, this.count(origin) + 1);
     socket.once('close', () => {
       this.open.delete(socket);
+      this.#counts.set(origin, this.count(origin) - 1);
       if (this.open.size === 0) this.#emptied?.();
     });
+  }
+
+  /** Open or opening to this origin, busy and idle. */
+  count(origin: string): number {
+    return this.#counts.get(origin) ?? 0;
+  }
+
+  idle(origin: string): number {
+    return this.#idle.get(origin)?.length ?? 0;
+  }
+
+  keep(origin: string, count: number): void {
+    this.#kept.set(origin, count);
+  }
+
+  /** Nobody used it for `idleMs`: does it stay all the same? */
+  stays({ origin, untilMs }: L): boolean {
+    return performance.now() < untilMs && this.count(origin) <= (this.#kept.get(origin) ?? 0);
+  }
+
+  shed(origin: string, count: number): void {
+    for (const line of this.#idle.get(origin)?.splice(0, count) ?? []) line.destroy();
   }
 
   /** The line that was used last: its socket is the least likely to be stale. */
@@ -65,7 +103,8 @@ export class Sockets<L extends PooledLine> {
   give(line: L): void {
     const idle = this.#idle.get(line.origin) ?? [];
     this.#idle.set(line.origin, idle);
-    if (this.closing || !line.usable || idle.length >= this.options.idleSocketsMax) {
+    const isOver = this.closing || performance.now() >= line.untilMs;
+    if (isOver || !line.usable || idle.length >= this.options.idleSocketsMax) {
       return line.destroy();
     }
     idle.push(line);
@@ -91,14 +130,16 @@ export class Sockets<L extends PooledLine> {
   }
 }
 
-/** A transport over such sockets: what an exchange says over one is `start`'s business. */
+/** A transport over such sockets: what an exchange says over one is `start`'s business, how one comes about without an exchange `connect`'s. */
 export class PooledTransport<L extends PooledLine> implements Transport {
   readonly #sockets: Sockets<L>;
   readonly #start: StartExchange<L>;
+  readonly #warm: WarmSockets<L>;
 
-  constructor(options: SocketOptions, start: StartExchange<L>) {
+  constructor(options: SocketOptions, start: StartExchange<L>, connect: ConnectIdle<L>) {
     this.#sockets = new Sockets(options);
     this.#start = start;
+    this.#warm = new WarmSockets(this.#sockets, connect);
   }
 
   get sockets(): number {
@@ -109,8 +150,22 @@ export class PooledTransport<L extends PooledLine> implements Transport {
     return this.#start(this.#sockets, upstream, request, handler);
   }
 
+  keep({ origin }: UpstreamAddress, sockets: number): void {
+    this.#warm.keep(origin, sockets);
+  }
+
+  idle({ origin }: UpstreamAddress): number {
+    return this.#sockets.idle(origin);
+  }
+
+  shed({ origin }: UpstreamAddress, sockets: number): void {
+    this.#sockets.shed(origin, sockets);
+  }
+
   close(): Promise<void> {
-    return this.#sockets.close();
+    const closed = this.#sockets.close();
+    this.#warm.close();
+    return closed;
   }
 }
 

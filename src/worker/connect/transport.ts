@@ -24,11 +24,26 @@ export class UpstreamTransport implements Transport {
   }
 
   open(upstream: UpstreamAddress, request: ExchangeRequest, handler: ExchangeHandler): Exchange {
-    const transport = upstream.reader === 'undici' ? this.#undici : this.#raw;
-    return transport.open(upstream, request, handler);
+    return this.#of(upstream).open(upstream, request, handler);
+  }
+
+  keep(upstream: UpstreamAddress, sockets: number): void {
+    this.#of(upstream).keep(upstream, sockets);
+  }
+
+  idle(upstream: UpstreamAddress): number {
+    return this.#of(upstream).idle(upstream);
+  }
+
+  shed(upstream: UpstreamAddress, sockets: number): void {
+    this.#of(upstream).shed(upstream, sockets);
   }
 
   async close(): Promise<void> {
     await Promise.all([this.#raw.close(), this.#undici.close()]);
+  }
+
+  #of({ reader }: UpstreamAddress): RawTransport | HttpTransport {
+    return reader === 'undici' ? this.#undici : this.#raw;
   }
 }

@@ -407,5 +407,94 @@ for (const Made of [HttpTransport, RawTransport]) {
         await until(() => seen.filter(({ closed }) => closed).length === 1, 'one closed');
       });
     });
+
+    describe('sockets that are kept open', () => {
+      const at = (origin: string) => ({ name: 'one', origin });
+
+      test('are opened before anybody needs them, say nothing, serve the next exchange, and are as many again', async () => {
+        const { origin, seen } = await serve(({ socket }) => socket.write(HEAD + LAST));
+        const on = transport();
+        on.keep(at(origin), 2);
+        await until(() => on.idle(at(origin)) === 2, 'two wait');
+        const { got } = open(on, origin);
+        await until(() => got.over, 'the end');
+        assert.deepEqual([seen.length, on.sockets], [2, 2], 'no other one was opened');
+        assert.equal(seen.filter(({ text }) => text === '').length, 1);
+        seen.find(({ text }) => text === '')?.socket.destroy();
+        await until(() => on.sockets === 1, 'one is lost');
+        on.keep(at(origin), 2);
+        await until(() => on.idle(at(origin)) === 2, 'two again');
+        on.keep(at(origin), 2);
+        assert.equal(on.sockets, 2);
+      });
+
+      test('busy ones count, more than idleSocketsMax are not kept, and some are given back on demand', async () => {
+        const { origin, seen } = await serve(({ socket }) => socket.write(HEAD));
+        const on = transport();
+        const { exchange } = open(on, origin);
+        await until(() => seen.length === 1, 'one connection');
+        on.keep(at(origin), 9);
+        await until(() => on.idle(at(origin)) === 1, 'one waits');
+        assert.equal(on.sockets, 2);
+        on.shed(at(origin), 5);
+        assert.equal(on.idle(at(origin)), 0);
+        await until(() => on.sockets === 1, 'the idle one is closed');
+        exchange.cancel();
+      });
+
+      test('a server that closes them unused is left in peace after a few', async () => {
+        let accepted = 0;
+        const server = net.createServer((socket) => {
+          accepted++;
+          socket.on('error', () => {}).end();
+        });
+        server.listen(0, '127.0.0.1');
+        await once(server, 'listening');
+        cleanups.push(() => void server.close());
+        const origin = `http://127.0.0.1:${(server.address() as net.AddressInfo).port}`;
+        const on = transport();
+        let looks = 0;
+        await until(() => {
+          on.keep(at(origin), 1);
+          looks++;
+          return looks > 20 && on.sockets === 0;
+        }, 'many looks');
+        assert.equal(accepted, 3);
+      });
+
+      test('where nobody listens nothing is thrown and nothing stays', async () => {
+        const { origin, server } = await serve(() => {});
+        server.close();
+        await once(server, 'close');
+        const on = transport();
+        on.keep(at(origin), 2);
+        await until(() => on.sockets === 0, 'refused');
+        assert.equal(on.idle(at(origin)), 0);
+      });
+
+      test('close closes those that wait and those that still connect', async () => {
+        const { origin } = await serve(() => {});
+        const on = transport();
+        on.keep(at(origin), 1);
+        await until(() => on.idle(at(origin)) === 1, 'one waits');
+        on.keep(at(origin), 2);
+        await on.close();
+        assert.equal(on.sockets, 0);
+        on.keep(at(origin), 2);
+        assert.equal(on.sockets, 0);
+      });
+
+      if (Made === RawTransport)
+        test('nobody used it for idleMs: it stays while it is one of them', async () => {
+          const { origin, seen } = await serve(() => {});
+          const on = transport(30);
+          on.keep(at(origin), 1);
+          await until(() => on.idle(at(origin)) === 1, 'one waits');
+          await new Promise((resolve) => setTimeout(resolve, 120)); // nothing may happen meanwhile
+          assert.deepEqual([seen.length, on.sockets], [1, 1]);
+          on.keep(at(origin), 0);
+          await until(() => on.sockets === 0, 'it goes');
+        });
+    });
   });
 }
