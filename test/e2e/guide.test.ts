@@ -24,6 +24,7 @@ const prints: readonly (readonly [part: string, out: RegExp])[] = [
     'new LlmStreamer',
     /^This is a long LLM r\nesponse that will be\n streamed… 👩🏽‍🔧👨‍👩‍👧‍👦\n3\n0\n$/,
   ],
+  ['new CompressionManager', /^brotli 2900 identity\n1 true\n$/],
   ['simulatedUpstream', /^finished\nMILLRACE_UPSTREAM_RESET\n$/],
 ];
 

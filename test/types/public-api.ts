@@ -1,5 +1,6 @@
 /** Compiled, never run: what the types of the public API infer and refuse. A line that should not compile and does fails the build. */
 import { type Code, createEngine, type Engine, MillraceError } from '../../src/index.ts';
+import { CompressionManager } from '../../src/parts/compression-manager.ts';
 import { ConnectionPool } from '../../src/parts/connection-pool.ts';
 import { LlmStreamer } from '../../src/parts/llm-streamer.ts';
 import { LoadBalancer } from '../../src/parts/load-balancer.ts';
@@ -69,6 +70,16 @@ export async function testing(engine: Engine): Promise<void> {
   upstream.faults.set({ statos: 503 });
   const client = await connect(engine, '/ws', { headers: { authorization: 'Bearer x' } });
   for await (const message of client) same<typeof message, string | Uint8Array>(true);
+}
+
+export async function compression(): Promise<void> {
+  await using it = new CompressionManager({ algorithm: 'Zstd', level: 3 });
+  const { bytes, encoding } = await it.compress('text');
+  same<typeof encoding, 'identity' | 'gzip' | 'deflate' | 'brotli' | 'zstd'>(true);
+  same<Awaited<ReturnType<typeof it.decompress>>, Uint8Array>(true);
+  await it.decompress(bytes, encoding);
+  // @ts-expect-error -- no such encoding
+  await it.decompress(bytes, 'lzma');
 }
 
 export async function parts(): Promise<void> {
