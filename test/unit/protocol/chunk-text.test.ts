@@ -63,6 +63,9 @@ test('the table is what the data of Unicode says', () => {
   assert.equal(status, 0, stderr);
 });
 
+/** Planes that hold characters with a class of their own; the others are one run each. */
+const inhabited = (point: number) => point < 0x20000 || (point >= 0xe0000 && point < 0xe1000);
+
 /** First, last, and neighbours of every run of the table. */
 function borders(): number[] {
   const found = new Set<number>([0xac00, 0xac01, 0xac1b, 0xac1c, 0xd7a3, 0xd7a4]);
@@ -79,7 +82,8 @@ function borders(): number[] {
 test('every class ends and begins where the oracle says, beside every other class', {
   skip: otherUnicode,
 }, () => {
-  const points = slow ? Array.from({ length: 0x110000 }, (_, point) => point) : borders();
+  const every = () => Array.from({ length: 0x110000 }, (_, point) => point).filter(inhabited);
+  const points = slow ? every() : borders();
   const beside = 'a\u0301\u200d👩ᄀ\u1161\u11a8가각🇦\r\n\u0600\u0903क\u094d';
   for (const point of points) {
     // Half a pair alone is none of our texts.
