@@ -8,7 +8,7 @@ import { SLAB_BLOCK_BYTES } from '../memory/slab.ts';
 import type { Options } from '../options/schema.ts';
 import { OVERLOAD_WAIT_MS, OverloadJudge, overloadBounds } from '../policy/overload.ts';
 import type { Clock, Ticker } from '../policy/ports.ts';
-import { MAIN_ROW } from '../threads/roster.ts';
+import { MAIN_ROW, WORKER_ROW } from '../threads/roster.ts';
 import type { Counts } from './counts.ts';
 import type { Requests } from './requests.ts';
 import type { Sessions } from './session.ts';
@@ -47,7 +47,19 @@ export class Overload {
 
   /** The option whose bound is met; undefined: none. */
   get bound(): string | undefined {
-    return this.#bound === 0 ? undefined : overloadBounds[this.#bound];
+    const bound = this.#bound || this.#workersBound();
+    return bound === 0 ? undefined : overloadBounds[bound];
+  }
+
+  /** What every worker refuses new turns for; 0 while one takes them. */
+  #workersBound(): number {
+    const { cells, workers } = this.#parts;
+    let bound = 0;
+    for (let worker = 0; worker < workers; worker++) {
+      bound = cells.refusing(WORKER_ROW + worker);
+      if (bound === 0) return 0;
+    }
+    return bound;
   }
 
   /** What a handshake is told now; undefined: it may come. */

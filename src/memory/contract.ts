@@ -133,7 +133,7 @@ export interface ThreadCells {
   beats(row: number): number;
   inCodec(row: number): boolean;
   setInCodec(row: number, inside: boolean): void;
-  /** main: new turns are refused for this reason (0 = they are not); read by workers. */
+  /** main: new turns are refused for this reason (0 = they are not); read by workers. A worker says of itself the same, for main to read. */
   refusing(row: number): number;
   setRefusing(row: number, why: number): void;
 }

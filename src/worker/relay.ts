@@ -47,6 +47,7 @@ import { KeyRing } from './key-ring.ts';
 import type { Means } from './means.ts';
 import { type Modules, noModules } from './modules.ts';
 import { Outbox } from './outbox.ts';
+import { OwnLag } from './own-lag.ts';
 import { PlaceQueue } from './place-queue.ts';
 import { tellReceived } from './points.ts';
 import { IdleSockets } from './proxy/idle-sockets.ts';
@@ -100,6 +101,7 @@ export class Relay {
   readonly stopped: Promise<void>;
   readonly #parts: RelayParts;
   readonly #row: number;
+  readonly #ownLag: OwnLag;
   readonly #alarms: Alarms;
   readonly #outbox: Outbox;
   readonly #codec: Codec;
@@ -145,6 +147,12 @@ export class Relay {
     parts.table.claim(parts.worker, parts.generation);
     parts.threads.setState(this.#row, RowState.ready);
     parts.threads.beat(this.#row);
+    this.#ownLag = new OwnLag({
+      clock: parts.clock,
+      ticker: parts.ticker,
+      lagMsMax: () => this.#means.options.server.loopLagMsMax,
+      tell: (bound) => parts.threads.setRefusing(this.#row, bound),
+    });
     this.#lag = new LoopLag(parts.options.threads.heartbeatMs, parts.clock.now());
     this.#stopBeat = parts.ticker.every(parts.options.threads.heartbeatMs, () => this.#beat());
     this.#pump = createPump({
@@ -339,10 +347,16 @@ export class Relay {
         parse: (bytes: Uint8Array) => this.#parts.job('parse', bytes),
         ...this.#codec.session(facts),
         draining: () => this.#draining,
-        overload: () => overloadError(this.#parts.threads.refusing(MAIN_ROW)),
+        overload: () => this.#overload(),
       }),
     );
     this.#sessions.set(slot, session);
+  }
+
+  /** Why a new turn is refused now; undefined: it is not. */
+  #overload(): MillraceError | undefined {
+    const own = this.#ownLag.turn();
+    return overloadError(this.#parts.threads.refusing(MAIN_ROW) || own);
   }
 
   #message(header: RecordHeader, payload: Uint8Array): void {
@@ -377,6 +391,7 @@ export class Relay {
     this.#ended = true;
     if (this.#isRetired()) this.#means.tally.mute();
     this.#stopBeat();
+    this.#ownLag.stop();
     this.#pump.stop();
     for (const session of this.#sessions.values()) session.close(close.away, '');
     this.#means.idleSockets.close();

@@ -75,3 +75,40 @@ test('a flood is refused with a time to come back, and nothing that streams suff
   await Promise.all([...paced, ...flood].map((client) => client.close()));
   await until(() => engine.ready().ready, 'ready again', 20_000);
 });
+
+test('a worker whose loop is late refuses new turns; when every worker is, nothing new comes in', async (t) => {
+  const late = createEngine({
+    server: { port: 0, loopLagMsMax: 50 },
+    admin: { enabled: false },
+    log: { level: 'silent' },
+    threads: { workers: 1 },
+    demo: { enabled: true },
+  }).route('/spin', new URL('../support/modules/spin.js', import.meta.url));
+  t.after(() => late.close());
+  const { url: base } = await late.listen();
+  const client = await open(`${base}/spin`);
+  client.send('spin');
+  await until(() => !late.ready().ready, 'not ready', 20_000);
+  assert.match(late.ready().reason, /overloaded: at its server\.loopLagMsMax bound/);
+  const refusal = await open(`${base}/spin`).catch((error: unknown) => error);
+  assert.ok(refusal instanceof RefusedError && refusal.status === 503, String(refusal));
+  client.send('one more');
+  await until(
+    () => client.waiting.some(({ text }) => text.includes('MILLRACE_OVERLOADED')),
+    'the refusal',
+    20_000,
+  );
+  await until(
+    () => client.waiting.some(({ text }) => text.includes('through')),
+    'the answer',
+    20_000,
+  );
+  await until(() => late.ready().ready, 'ready again', 20_000);
+  client.send('and now');
+  await until(
+    () => client.waiting.filter(({ text }) => text.includes('through')).length === 2,
+    'the next answer',
+    20_000,
+  );
+  await client.close();
+});

@@ -119,7 +119,7 @@ export const server = z.strictObject({
     'A session without any sign of life for this long is closed.',
   ),
   loopLagMsMax: ms(500, 20, 60_000).describe(
-    'New turns and connections are refused while the main thread is late by this much all the time.',
+    'New turns are refused while the main thread, or the worker that would take them, is late by this much all the time; new connections while the main thread or every worker is.',
   ),
   shutdownTimeoutMs: ms(25_000).describe('Running streams may finish for this long after SIGTERM.'),
   page: z.boolean().default(false).describe('Serve the demo page at /.'),
