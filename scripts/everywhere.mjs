@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { clients } from './clients.mjs';
+import { agents, clients, python } from './clients.mjs';
 import { install } from './install.mjs';
 import { runFiles } from './run-files.mjs';
 import { testFiles } from './test-files.mjs';
@@ -185,7 +185,11 @@ mkdirSync(cache, { recursive: true });
 const build = spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' });
 if (build.status !== 0) process.exit(build.status ?? 1);
 const files = testFiles(args.includes('--quick') && words.length === 0 ? quickWords : words);
-if (files.some((file) => /real-clients|simulated-sdk/.test(file))) clients();
+if (files.some((file) => /real-clients|simulated-sdk|llm-integration/.test(file))) clients();
+if (files.some((file) => /real-clients-http|llm-integration/.test(file))) {
+  agents();
+  python();
+}
 
 const host = /PRETTY_NAME="(.*)"/.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'Linux';
 /** @type {Awaited<ReturnType<typeof run>>[]} */

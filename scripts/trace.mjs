@@ -72,6 +72,8 @@ const engine = createEngine({
 });
 const { url } = await engine.listen();
 const first = asked.cold ? undefined : await turn('@tokens 3');
+// What the first turn leaves to say belongs to no other.
+if (first !== undefined) await until(() => points.some(({ stage }) => stage === 'session:end'));
 const before = process.hrtime.bigint();
 const next = first === 'simulated-a' ? 'simulated-b' : 'simulated-a';
 const wish = asked.fault === undefined ? '' : `\n@fault only=${next} ${asked.fault}`;

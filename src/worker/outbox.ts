@@ -62,14 +62,14 @@ export class Outbox {
     return count;
   }
 
-  /** May this session get one more frame? Without credit, main will say when. */
+  /**
+   * May this session get one more frame? Without credit, main will say when. Behind frames that wait nothing is written, though credit has come
+   * meanwhile: it may belong to the same lane, and must not overtake.
+   */
   mayWrite(slot: number): boolean {
-    const { sessions, ticker } = this.#parts;
-    if (sessions.credit(slot) > 0) return true;
-    if (!sessions.await(slot)) return false;
-    // It came while we asked, and asking took the flag away that others of this session wait by.
-    if (this.#poor.has(slot)) ticker.soon(() => this.credited(slot));
-    return true;
+    const { sessions } = this.#parts;
+    if (this.#poor.has(slot)) return false;
+    return sessions.credit(slot) > 0 || sessions.await(slot);
   }
 
   /** Frames cost credit; everything else (kind ≠ frame) does not. */
@@ -84,7 +84,10 @@ export class Outbox {
     const { sessions, ring } = this.#parts;
     const { slot, generation } = address;
     if (this.#parts.retired() || !sessions.holds(slot, generation)) return 'gone';
-    if (kind === Kind.frame && !this.mayWrite(slot)) return 'no-credit';
+    if (kind === Kind.frame) {
+      if (!this.mayWrite(slot)) return 'no-credit';
+      if (this.#crowded.size > 0 && this.#isCrowded(slot)) return 'no-space';
+    }
     const length = payload.byteLength;
     const header = this.#header;
     header.kind = kind;
@@ -137,6 +140,11 @@ export class Outbox {
     if (!taps) return;
     this.#poor.delete(slot);
     for (const tap of taps) tap.resume();
+  }
+
+  #isCrowded(slot: number): boolean {
+    for (const { address } of this.#crowded) if (address.slot === slot) return true;
+    return false;
   }
 
   /** There may be space again in the ring or in the slab. */

@@ -55,11 +55,12 @@ export class OwnLag {
   }
 
   #look(dueMs: number): void {
-    const { clock, lagMsMax, tell } = this.#parts;
+    const { clock } = this.#parts;
     this.#judge.late(clock.now() - dueMs);
-    const bound = this.#judge.decide(0, { share: 1, lagMs: lagMsMax() }, clock.now());
+    const bounds = { share: 1, lagMs: this.#parts.lagMsMax() };
+    const bound = this.#judge.decide(0, bounds, clock.now());
     if (bound === this.#bound) return;
     this.#bound = bound;
-    tell(bound);
+    this.#parts.tell(bound);
   }
 }

@@ -7,6 +7,7 @@ import { afterEach, describe, test } from 'node:test';
 import { type RawData, type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { createEngine, type Engine } from '../../src/engine/engine.ts';
 import type { UserOptions } from '../../src/options/schema.ts';
+import { backendsHere } from '../support/backend/here.ts';
 import { open } from '../support/client.ts';
 import { startEngineProcess } from '../support/engine-process.ts';
 import { until } from '../support/until.ts';
@@ -101,7 +102,7 @@ async function gateway(
   return [engine, `${url}/proxy`, `http://127.0.0.1:${admin?.port}`];
 }
 
-for (const backend of ['uws', 'ws'] as const) {
+for (const backend of backendsHere) {
   describe(`proxy over ${backend}`, () => {
     test('carries text, binary, fragmented and large messages in order both ways', async () => {
       const back = await backEnd(echo);

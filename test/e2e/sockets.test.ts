@@ -8,10 +8,11 @@ import {
   type SocketHandlers,
 } from '../../src/engine/engine.ts';
 import type { UserOptions } from '../../src/options/schema.ts';
+import { backendsHere } from '../support/backend/here.ts';
 import { open, RefusedError } from '../support/client.ts';
 import { until } from '../support/until.ts';
 
-for (const backend of ['ws', 'uws'] as const)
+for (const backend of backendsHere)
   describe(`engine.socket over ${backend}`, () => {
     let engine: Engine | undefined;
     let lines: string[] = [];

@@ -6,6 +6,7 @@ import { after, describe, test } from 'node:test';
 import { createEngine } from '../../src/engine/engine.ts';
 import { MillraceError } from '../../src/errors.ts';
 import type { UserOptions } from '../../src/options/schema.ts';
+import { backendsHere } from '../support/backend/here.ts';
 import { Certificates } from '../support/certificates.ts';
 import { open, RefusedError } from '../support/client.ts';
 import { until } from '../support/until.ts';
@@ -31,7 +32,7 @@ function started(server: UserOptions['server'], more: UserOptions = {}) {
   return { engine, lines };
 }
 
-for (const backend of ['uws', 'ws'] as const) {
+for (const backend of backendsHere) {
   describe(`the gateway over ${backend}`, () => {
     test('serves wss where it has a certificate, and says so', async (t) => {
       const { engine } = started({ backend, tls: { certFile, keyFile } });

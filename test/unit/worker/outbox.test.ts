@@ -13,6 +13,7 @@ function rig() {
   const world = new SimulatedWorld();
   const cells = { credit: 0, comesWhileAsked: false, awaited: 0, spent: 0, held: true };
   const records: { kind: number; text: string }[] = [];
+  const place = { full: false };
   const sessions = {
     holds: () => cells.held,
     credit: () => cells.credit,
@@ -29,6 +30,7 @@ function rig() {
   const ring = {
     payloadBytesMax: 4096,
     write: (header: RecordHeader, payload: Uint8Array) => {
+      if (place.full) return false;
       records.push({ kind: header.kind, text: Buffer.from(payload).toString() });
       return true;
     },
@@ -46,7 +48,7 @@ function rig() {
   });
   const tap = (stream: number) => new Tap(outbox, { slot: 1, generation: 1, stream }, 0);
   const say = (to: Tap, text: string, at = 0) => to.frame(Buffer.from(text), text.length, 0, at);
-  return { world, cells, records, outbox, tap, say };
+  return { world, cells, place, records, outbox, tap, say };
 }
 
 describe('the outbox', () => {
@@ -89,16 +91,49 @@ describe('the outbox', () => {
     );
   });
 
-  test('credit that comes while one tap asks wakes those that waited before it', async () => {
+  test('credit that comes while a tap asks is used at once', () => {
     const r = rig();
-    const first = r.tap(1);
-    r.say(first, 'first');
-    assert.equal(r.records.length, 0);
-    // The asking takes the flag away by which main would have told the first one.
     r.cells.comesWhileAsked = true;
+    r.say(r.tap(1), 'first');
+    assert.equal(r.records.length, 1);
+    assert.equal(r.outbox.waiting, 0);
+  });
+
+  test('behind a frame that waits for credit no frame of its session is written before it', () => {
+    const r = rig();
+    r.say(r.tap(1), 'first');
+    // It has come, and the worker has not heard of it yet.
+    r.cells.credit = 100;
+    const second = r.tap(2);
+    r.say(second, 'second');
+    assert.equal(second.clear(), false);
+    assert.equal(r.records.length, 0);
+    r.outbox.credited(1);
+    assert.deepEqual(
+      r.records.map(({ text }) => text),
+      ['first', 'second'],
+    );
+    assert.equal(r.outbox.waiting, 0);
+  });
+
+  test('behind a frame that waits for space no frame of its session is written before it', () => {
+    const r = rig();
+    r.cells.credit = 100;
+    r.place.full = true;
+    r.say(r.tap(1), 'first');
+    // There is space again, and nobody has said so yet.
+    r.place.full = false;
     r.say(r.tap(2), 'second');
-    await r.world.settle();
-    assert.deepEqual(r.records.map(({ text }) => text).toSorted(), ['first', 'second']);
+    r.say(new Tap(r.outbox, { slot: 2, generation: 1, stream: 3 }, 0), 'of another session');
+    assert.deepEqual(
+      r.records.map(({ text }) => text),
+      ['of another session'],
+    );
+    r.outbox.spaced();
+    assert.deepEqual(
+      r.records.map(({ text }) => text),
+      ['of another session', 'first', 'second'],
+    );
     assert.equal(r.outbox.waiting, 0);
   });
 
