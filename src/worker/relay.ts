@@ -2,38 +2,19 @@
  * A worker's own loop: records of its up ring become sessions and messages; what they answer goes out through the outbox.
  * Runs in one thread with fakes as well as in its own: everything of the world is an argument.
  */
-import { asMillraceError, MillraceError as Failure, type MillraceError } from '../errors.ts';
-import type {
-  CounterBlock,
-  Ledger,
-  LimitTable,
-  RecordHeader,
-  ReservationBook,
-  RingConsumer,
-  RingProducer,
-  SessionCells,
-  Slab,
-  ThreadCells,
-  UpstreamTable,
-} from '../memory/contract.ts';
+import { asMillraceError, MillraceError } from '../errors.ts';
+import type { RecordHeader } from '../memory/contract.ts';
 import { Flag, Kind } from '../memory/layout.ts';
 import { createPump, type Pump } from '../memory/signal.ts';
 import { must } from '../must.ts';
 import { dimensionsOf, schedule } from '../observe/metrics.ts';
 import { SOCKET_PROVIDER } from '../options/names.ts';
-import type { Options, UpstreamOptions } from '../options/schema.ts';
+import type { UpstreamOptions } from '../options/schema.ts';
 import { LoopLag } from '../policy/loop-lag.ts';
 import { overloadError } from '../policy/overload.ts';
-import type { Clock, Random, Ticker } from '../policy/ports.ts';
 import { RetryBudget } from '../policy/retry.ts';
-import type { Seat } from '../policy/upstream-roster.ts';
 import { close } from '../protocol/close.ts';
-import type { Dialect } from '../protocol/dialect.ts';
-import type { EventSink } from '../protocol/events.ts';
 import type { AuthAnswer } from '../protocol/hooks.ts';
-import type { Provider } from '../protocol/provider.ts';
-import type { SocketTransport } from '../protocol/socket-transport.ts';
-import type { Transport } from '../protocol/transport.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { AuthFacts, Configuration, SessionFacts } from '../threads/messages.ts';
 import { MAIN_ROW, slabOwner, WORKER_ROW } from '../threads/roster.ts';
@@ -42,16 +23,16 @@ import { Budgets } from './budgets.ts';
 import { Codec } from './codec.ts';
 import { Errands } from './errands.ts';
 import { HookCalls } from './hook-calls.ts';
-import type { JobName } from './jobs.ts';
 import { KeyRing } from './key-ring.ts';
 import type { Means } from './means.ts';
-import { type Modules, noModules } from './modules.ts';
+import { noModules } from './modules.ts';
 import { Outbox } from './outbox.ts';
 import { OwnLag } from './own-lag.ts';
 import { PlaceQueue } from './place-queue.ts';
 import { tellReceived } from './points.ts';
 import { IdleSockets } from './proxy/idle-sockets.ts';
 import { Proxied } from './proxy/proxied.ts';
+import type { RelayParts } from './relay-parts.ts';
 import { RequestLimits } from './request-limits.ts';
 import { Route } from './route.ts';
 import { Session } from './session.ts';
@@ -65,36 +46,6 @@ const BATCH_MAX = 256;
 const POLL_TURNS = 3;
 
 export const RowState = { starting: 0, ready: 1, draining: 2, stopped: 3 } as const;
-
-export interface RelayParts {
-  readonly worker: number;
-  readonly generation: number;
-  readonly options: Options;
-  readonly seats: readonly Seat[];
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly ticker: Ticker;
-  readonly transport: Transport;
-  readonly sockets: SocketTransport;
-  readonly providers: Readonly<Record<string, Provider>>;
-  readonly dialects: Readonly<Record<string, Dialect>>;
-  /** Code of the user's; absent: none. */
-  readonly modules?: Modules;
-  coalesce(next: EventSink, onMerged: () => void): EventSink;
-  readonly up: RingConsumer;
-  readonly down: RingProducer;
-  readonly slab: Slab;
-  readonly sessions: SessionCells;
-  readonly threads: ThreadCells;
-  readonly table: UpstreamTable;
-  readonly ledger: Ledger;
-  readonly limits: LimitTable;
-  readonly reservations: ReservationBook;
-  readonly counters: CounterBlock;
-  /** Runs one of jobs.ts elsewhere. */
-  job(name: JobName, argument: unknown): Promise<unknown>;
-  publish(fact: Fact): void;
-}
 
 export class Relay {
   /** Settles when it stopped or found itself retired. */
@@ -379,7 +330,7 @@ export class Relay {
 
   /** Running streams end with a failure their clients can act on: connect again. */
   #stop(): void {
-    const error: MillraceError = new Failure('MILLRACE_DRAINING', {});
+    const error: MillraceError = new MillraceError('MILLRACE_DRAINING', {});
     for (const session of this.#sessions.values()) session.abort(error);
     this.#parts.threads.setState(this.#row, RowState.stopped);
     this.#end();

@@ -48,7 +48,7 @@ test('a flood is refused with a time to come back, and nothing that streams suff
       client.waiting.some(({ text }) => text.includes('server_is_overloaded')),
     );
   for (let n = 0; n < FLOOD_MAX && !refused(); n++) {
-    ask(flood[n % flood.length], `@echo late\n@fault first-token-ms=4000\n${big}`);
+    ask(flood[n % flood.length], `@echo late\n@fault first-token-ms=30000\n${big}`);
     const { open: before } = engine.status().requests;
     await until(
       () => refused() || engine.status().requests.open > before,
