@@ -135,9 +135,9 @@ function goalsOf(level: Level, name: string, loads: ReadonlyMap<string, Load[]>)
   // Of itself over the WebSocket: both need the same path but for the last hop's framing.
   if (name === HTTP) return [compare([...loads.keys()][0], 1.2)];
   if (name.includes('(ws)')) return [compare(PLAIN, 0.65)];
-  const main = compare(PLAIN, 0.25, true);
-  if (level.tokensPerSecond < 1000) return [compare(PLAIN, 0.6), main];
-  return [compare(PLAIN, 0.6), main, compare(TUNED, 0.6), compare(FLOOR, 1.2)];
+  const main = compare(PLAIN, 0.2, true);
+  if (level.tokensPerSecond < 1000) return [compare(PLAIN, 0.4), main];
+  return [compare(PLAIN, 0.4), main, compare(TUNED, 0.6), compare(FLOOR, 1.2)];
 }
 
 function readingsOf(level: Level, loads: ReadonlyMap<string, readonly Measured[]>): Reading[] {

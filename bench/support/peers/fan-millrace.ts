@@ -49,7 +49,8 @@ const pump = createPump({
   consumer,
   drain: () => deliver.batch(consumer, systemClock.now()),
   soon: (task) => void setImmediate(task),
-  turnsMax: 2,
+  // As main has it (crew.ts).
+  turnsMax: 0,
 });
 worker.on('message', () => pump.ring());
 

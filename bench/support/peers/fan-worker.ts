@@ -5,12 +5,21 @@ import { Flag, Kind } from '../../../src/memory/layout.ts';
 import { ringProducer } from '../../../src/memory/ring.ts';
 import { openSessionCells } from '../../../src/memory/session-cells.ts';
 import { must } from '../../../src/must.ts';
+import { systemClock, systemTicker } from '../../../src/threads/world.ts';
+import { ReadPace } from '../../../src/worker/read-pace.ts';
 import { STREAMS_MAX, TOKENS_PER_SECOND, TokenWheel } from './wheel.ts';
 
 const port = parentPort;
 must(port, 'this file is the entry of a thread');
 const { ring, cells } = workerData as { ring: SharedBytes; cells: SharedBytes };
-const producer = ringProducer(ring, { ring: () => port.postMessage(0) });
+// Rung as a real worker rings: once, when a turn of its loop is over.
+const bell = new ReadPace({
+  bell: { ring: () => port.postMessage(0) },
+  clock: systemClock,
+  ticker: systemTicker,
+  pause: () => {},
+});
+const producer = ringProducer(ring, bell);
 const credit = openSessionCells(cells);
 const generations = new Uint32Array(STREAMS_MAX);
 const streams = new Uint32Array(STREAMS_MAX);

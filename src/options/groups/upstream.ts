@@ -53,7 +53,7 @@ export const upstream = z.strictObject({
     .enum(readerNames)
     .default('auto')
     .describe(
-      'What reads its HTTP/1.1 answers: auto (the reader of millrace, strict and at half the cost) or undici, for an upstream that auto refuses as MILLRACE_UPSTREAM_RESET and you trust all the same.',
+      'What reads its HTTP/1.1 answers: auto (the reader of millrace: strict, and cheaper) or undici, for an upstream that auto refuses as MILLRACE_UPSTREAM_RESET and you trust all the same.',
     ),
   weight: count(1, 1, 65_535).describe('Relative share for weighted strategies.'),
   minConnections: count(5, 1, 65_536).describe(

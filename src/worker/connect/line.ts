@@ -38,8 +38,21 @@ export function connectSocket(
     ALPNProtocols: ['http/1.1'],
     ...(onread ? { onread } : {}),
     ...(net.isIP(host) ? {} : { servername: host }),
-    ...(ca === undefined ? {} : { ca: [...tls.rootCertificates, ca] }),
+    secureContext: trusting(ca),
   });
+}
+
+/** Made once: reading some hundred certificates costs more than a handshake. */
+const contexts = new Map<string | undefined, tls.SecureContext>();
+
+function trusting(ca: string | undefined): tls.SecureContext {
+  const known = contexts.get(ca);
+  if (known) return known;
+  const context = tls.createSecureContext(
+    ca === undefined ? {} : { ca: [...tls.rootCertificates, ca] },
+  );
+  contexts.set(ca, context);
+  return context;
 }
 
 export const connectedEvent = (origin: string): 'connect' | 'secureConnect' =>
