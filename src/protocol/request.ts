@@ -39,6 +39,8 @@ export type ToolChoice = 'none' | 'auto' | 'required' | { readonly name: string 
 
 export interface ModelRequest {
   readonly model: string;
+  /** Id of the response that it continues: the upstream that made that one is asked first. */
+  readonly previousId?: string;
   readonly messages: readonly Message[];
   readonly tools?: readonly Tool[];
   readonly toolChoice?: ToolChoice;

@@ -8,6 +8,7 @@ import type { Provider } from '../protocol/provider.ts';
 import type { SocketTransport } from '../protocol/socket-transport.ts';
 import type { Transport } from '../protocol/transport.ts';
 import type { Fact } from '../threads/facts.ts';
+import type { Affinity } from './affinity.ts';
 import type { Alarms } from './alarms.ts';
 import type { Attempt } from './attempt.ts';
 import type { Budgets } from './budgets.ts';
@@ -46,6 +47,7 @@ export interface Means {
   readonly idleSockets: IdleSockets;
   readonly limits: RequestLimits;
   readonly budgets: Budgets;
+  readonly affinity: Affinity;
   readonly keys: KeyRing;
   readonly budget: RetryBudget;
   /** Second attempts that run beside a first one. */

@@ -18,6 +18,7 @@ import type { AuthAnswer } from '../protocol/hooks.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { AuthFacts, Configuration, SessionFacts } from '../threads/messages.ts';
 import { MAIN_ROW, slabOwner, WORKER_ROW } from '../threads/roster.ts';
+import { Affinity } from './affinity.ts';
 import { Alarms } from './alarms.ts';
 import { Budgets } from './budgets.ts';
 import { Codec } from './codec.ts';
@@ -203,6 +204,7 @@ export class Relay {
       queue: new PlaceQueue(() => this.#means.options, clock, alarms, soon),
       limits,
       budgets: new Budgets({ limits, book, worker, generation, clock, tally }),
+      affinity: new Affinity(),
       keys: new KeyRing(table, clock),
       budget: new RetryBudget(retriesRunningShare, retriesRunningMax),
       hedges: new RetryBudget(options.stream.hedgeShareMax, 1),

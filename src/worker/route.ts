@@ -28,6 +28,7 @@ import { grown } from '../policy/scale.ts';
 import type { Seat } from '../policy/upstream-roster.ts';
 import type { ModelList } from '../protocol/dialect.ts';
 import type { UpstreamAddress } from '../protocol/transport.ts';
+import type { Home } from './affinity.ts';
 import { TableLoads } from './loads.ts';
 import { Place, type PlaceOutcome } from './place.ts';
 import type { RequestLimits } from './request-limits.ts';
@@ -159,15 +160,15 @@ export class Route {
   }
 
   /**
-   * Chooses among usable upstreams and takes a place at one; the caller gives it back. Undefined: in this very moment other threads took
-   * the last places.
+   * Chooses among usable upstreams and takes a place at one; the caller gives it back. `home`: where it goes if it can. Undefined: in this very moment other threads
+   * took the last places.
    */
-  take(among: readonly number[], model: string): Place | undefined {
+  take(among: readonly number[], model: string, home?: Home): Place | undefined {
     const { random } = this.#parts;
     const { balancer, rules } = this.#now;
     const draw: Draw = { key: this.#number(model), chance: random.next(), nowMs: this.#wallMs() };
     for (let left = among; left.length > 0; ) {
-      const index = balancer.pick(left, this.#loads, draw);
+      const index = this.#isIn(left, home) ? home.index : balancer.pick(left, this.#loads, draw);
       if (this.#enter(index)) {
         const cell = this.#cell(index, model);
         // In a panic, or when another thread was faster, nobody admits us: it is asked all the same, and what comes of it changes nothing.
@@ -191,6 +192,11 @@ export class Route {
     if (!this.#ownsRow(index) || this.#acquire(index)) return true;
     limits?.giveUpstream(name);
     return false;
+  }
+
+  #isIn(among: readonly number[], home: Home | undefined): home is Home {
+    if (home === undefined || !among.includes(home.index)) return false;
+    return this.upstream(home.index).since === home.since;
   }
 
   /** A place, if need be one of those the pool may still have: nobody waits for a pool to grow. */

@@ -133,6 +133,7 @@ export class Stream implements RunningEvents {
   finished(run: RunningAttempt): void {
     this.#settle(run);
     this.#leave(run, 'succeeded', 'finished');
+    this.#means.affinity.made(this.facts.turn.responseId, run.upstream);
     this.#end('finished', undefined);
   }
 
@@ -208,7 +209,7 @@ export class Stream implements RunningEvents {
   }
 
   #go(among: readonly number[]): void {
-    const { tally, budget, route, clock } = this.#means;
+    const { tally, budget, route, clock, affinity } = this.#means;
     let taken: RetryBudget | undefined;
     if (this.#attempts.made > 0) {
       if (!this.#freeRetry && !budget.take(tally.running, clock.now())) {
@@ -218,7 +219,8 @@ export class Stream implements RunningEvents {
       if (!this.#freeRetry) taken = budget;
       tally.failover();
     }
-    const place = route.take(among, this.#request.model);
+    const { model, previousId } = this.#request;
+    const place = route.take(among, model, affinity.home(previousId));
     if (place) return this.#begin(place, taken);
     taken?.undo(clock.now());
     if (this.#failure) this.#fail(this.#failure);

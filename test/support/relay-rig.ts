@@ -179,6 +179,7 @@ export class Rig {
   /** Frames that main took, in order. */
   readonly frames: Frame[] = [];
   readonly settled: number[] = [];
+  readonly #answered = new Set<number>();
   readonly closes: { slot: number; code: number; reason: string }[] = [];
   readonly epitaphs: { stream: number; text: string; at: number; after: number }[] = [];
   /** Does main read by itself whenever the world settles? */
@@ -374,6 +375,12 @@ export class Rig {
     const large = (flags & Flag.ticket) !== 0;
     const bytes = large ? this.#redeem(payload, header.aux0) : Buffer.from(payload);
     const text = bytes.toString();
+    // A message has one answer: its last frame, or that it needs none.
+    const answers = header.kind === Kind.settled || (flags & Flag.terminal) !== 0;
+    if (answers && stream !== 0) {
+      assert.ok(!this.#answered.has(stream), `message ${stream} is answered twice`);
+      this.#answered.add(stream);
+    }
     if (header.kind === Kind.frame) {
       this.#taken.set(slot, (this.#taken.get(slot) ?? 0) + bytes.length);
       this.frames.push({ slot, stream, sequence, flags, text });

@@ -84,7 +84,9 @@ export class ResponsesConversation implements Conversation {
     const encoder = new ResponsesEncoder(facts, this.#bounds, out, end);
     encoder.open();
     const messages = [...instructed(request.instructions), ...past, ...request.input];
-    return { kind: 'run', request: { ...request.settings, messages }, encoder };
+    const { previousId } = request;
+    const continued = previousId === undefined ? {} : { previousId };
+    return { kind: 'run', request: { ...request.settings, ...continued, messages }, encoder };
   }
 
   refuse(turn: Turn, error: MillraceError): Uint8Array {
