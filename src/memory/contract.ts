@@ -143,6 +143,8 @@ export interface UpstreamTable {
   readonly upstreamsMax: number;
   readonly workersMax: number;
   epoch(): number;
+  /** Plain read of the epoch: perhaps an older one, and nothing else is ordered after it. */
+  glance(): number;
   /** coordinator: publishes what it changed. */
   bump(): void;
   /** Plain read of a word of an upstream's row (`UpstreamWord`). */
@@ -163,6 +165,8 @@ export interface UpstreamTable {
   clearKeys(upstream: number): void;
   /** Streams running at an upstream, over all workers. */
   inFlight(upstream: number): number;
+  /** The same for several at once, in their order. */
+  inFlightOf(upstreams: readonly number[], into: Float64Array): void;
   weight(upstream: number): number;
   /** worker: a stream starts / ends at an upstream. */
   acquire(upstream: number, worker: number): void;

@@ -94,6 +94,10 @@ class Table implements UpstreamTable {
     return this.#atomics.load(this.#words, BoardWord.epoch);
   }
 
+  glance(): number {
+    return this.#words[BoardWord.epoch];
+  }
+
   bump(): void {
     this.#atomics.add(this.#words, BoardWord.epoch, 1);
   }
@@ -145,6 +149,21 @@ class Table implements UpstreamTable {
       at += this.#workerWords;
     }
     return sum;
+  }
+
+  inFlightOf(upstreams: readonly number[], into: Float64Array): void {
+    const words = this.#words;
+    const step = this.#workerWords;
+    const { workersMax, upstreamsMax } = this;
+    const first = this.#shares + ShareWord.inFlight;
+    for (let i = 0; i < upstreams.length; i++) {
+      const upstream = upstreams[i];
+      must(upstream >= 0 && upstream < upstreamsMax, 'an upstream that does not exist');
+      let at = first + upstream * SHARE_ROW_WORDS;
+      let sum = words[at];
+      for (let worker = 1; worker < workersMax; worker++) sum += words[(at += step)];
+      into[i] = sum;
+    }
   }
 
   weight(upstream: number): number {

@@ -66,6 +66,9 @@ export class LoadBalancer<T = undefined> {
   readonly #loads: Loads = {
     turn: () => this.#turn++,
     inFlight: (number) => this.#at(number).inFlight,
+    inFlightOf: (numbers, into) => {
+      for (const [at, number] of numbers.entries()) into[at] = this.#at(number).inFlight;
+    },
     weight: (number) => this.#at(number).weight,
     epoch: () => this.#epoch,
     firstTokenUs: (number, nowMs) => {

@@ -28,12 +28,16 @@ export class TableLoads implements Loads {
     return this.#table.inFlight(upstream);
   }
 
+  inFlightOf(upstreams: readonly number[], into: Float64Array): void {
+    this.#table.inFlightOf(upstreams, into);
+  }
+
   weight(upstream: number): number {
     return this.#table.weight(upstream);
   }
 
   epoch(): number {
-    return this.#table.epoch();
+    return this.#table.glance();
   }
 
   /** The worst that any worker remembers: each sees a part of the answers, and slowness that one has met is true for all. */

@@ -8,6 +8,8 @@ export interface Loads {
   turn(key: number): number;
   /** Streams running there now, over all threads. */
   inFlight(upstream: number): number;
+  /** The same for several at once, in their order. */
+  inFlightOf(upstreams: readonly number[], into: Float64Array): void;
   /** Relative share, 1 to 65535. */
   weight(upstream: number): number;
   /** Changes whenever a weight does. */

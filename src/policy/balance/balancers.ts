@@ -1,6 +1,6 @@
 /** The strategies by the guide's names. */
 import type { Balancer } from './balancer.ts';
-import { LeastConnections } from './least-connections.ts';
+import { createLeastConnections } from './least-connections.ts';
 import { P2C } from './p2c.ts';
 import { Random } from './random.ts';
 import { RoundRobin } from './round-robin.ts';
@@ -8,7 +8,7 @@ import { createWeightedRoundRobin } from './weighted-round-robin.ts';
 
 const makers = {
   RoundRobin: () => RoundRobin,
-  LeastConnections: () => LeastConnections,
+  LeastConnections: createLeastConnections,
   WeightedRoundRobin: createWeightedRoundRobin,
   Random: () => Random,
   P2C: () => P2C,

@@ -28,6 +28,9 @@ function loads(weights: number[] = [], start = 0): Fake {
       return at;
     },
     inFlight: (upstream) => fake.running[upstream] ?? 0,
+    inFlightOf: (upstreams, into) => {
+      for (const [at, upstream] of upstreams.entries()) into[at] = fake.inFlight(upstream);
+    },
     weight: (upstream) => fake.weights[upstream] ?? 1,
     epoch: () => fake.changed,
     firstTokenUs: (upstream) => fake.firstUs[upstream] ?? 0,
