@@ -121,7 +121,7 @@ function running(
 }
 
 function listenOptions(
-  { server, memory }: Options,
+  { server, memory, compression }: Options,
   trusts: (address: string) => boolean,
   tls: TlsMaterial | undefined,
 ): ListenOptions {
@@ -133,8 +133,18 @@ function listenOptions(
     bodyBytesMax: memory.largeBodyBytes,
     reusePort,
     ...(tls && { tls }),
+    ...deflateTerms(compression),
     ...(proxyProtocol !== 'off' && { proxy: { required: proxyProtocol === 'required', trusts } }),
   };
+}
+
+function deflateTerms({
+  permessageDeflate: window,
+  minCompressSize,
+}: Options['compression']): Pick<ListenOptions, 'deflate'> {
+  if (window === 'off') return {};
+  // With a window a token is told from those before it: also short ones become shorter.
+  return { deflate: { window, minBytes: window === 'shared' ? minCompressSize : 0 } };
 }
 
 function tlsKeeper({ server }: Options, log: Log): TlsKeeper {

@@ -45,6 +45,7 @@ const table: Readonly<Record<string, Effect>> = {
   'limits.keysMax': 'restart',
   chunks: 'new streams',
   'compression.enabled': 'new sessions',
+  'compression.permessageDeflate': 'restart',
   compression: 'now',
   proxy: 'new sessions',
   routes: 'restart',

@@ -111,10 +111,20 @@ export interface ListenOptions {
   readonly bodyBytesMax: number;
   /** Share the port with other processes on purpose. Otherwise taken = MILLRACE_PORT_TAKEN. */
   readonly reusePort: boolean;
+  /** Absent: permessage-deflate is not offered. */
+  readonly deflate?: DeflateTerms;
   /** Absent: in the clear. */
   readonly tls?: TlsMaterial;
   /** Absent: no connection begins with a PROXY header. */
   readonly proxy?: ProxyPeers;
+}
+
+/** permessage-deflate (RFC 7692), for clients that offer it. Binary messages are not compressed: who sends such has done so already. */
+export interface DeflateTerms {
+  /** `shared`: no context is kept; a window of so much, where the backend can keep one per connection. */
+  readonly window: 'shared' | '1KiB' | '2KiB' | '4KiB';
+  /** Shorter messages go as they are. */
+  readonly minBytes: number;
 }
 
 /** Who may begin a connection with a PROXY header. */

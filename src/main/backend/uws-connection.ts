@@ -16,13 +16,21 @@ export class UwsConnection implements Connection {
   user: unknown;
   readonly #handlers: BackendHandlers;
   readonly #losesPayloads: boolean;
+  /** Text from this size on is compressed where the client agreed to it. */
+  readonly #deflateFrom: number;
   #socket: UwsSocket | undefined;
   #open = true;
   #calling = false;
   #pongsWaiting = 0;
   #closing: { code: number; reason: string; timer: NodeJS.Timeout } | undefined;
 
-  constructor(socket: UwsSocket, handlers: BackendHandlers, losesPayloads: boolean) {
+  constructor(
+    socket: UwsSocket,
+    handlers: BackendHandlers,
+    losesPayloads: boolean,
+    deflateFrom: number,
+  ) {
+    this.#deflateFrom = deflateFrom;
     const data = socket.getUserData();
     this.user = data.ticket;
     data.ticket = this;
@@ -42,7 +50,8 @@ export class UwsConnection implements Connection {
   send(bytes: Uint8Array, binary: boolean): SendStatus {
     if (!this.#open || this.#socket === undefined) return 'closed';
     const detour = this.#losesPayloads && bytes.length >= LARGE_FRAME_BYTES;
-    const status = this.#socket.send(bytes, binary, detour);
+    const compress = detour || (!binary && bytes.length >= this.#deflateFrom);
+    const status = this.#socket.send(bytes, binary, compress);
     must(status !== 2, 'uWebSockets.js dropped a frame');
     // Some cores say "queued" of an empty queue after hours (uWebSockets.js issue 1260).
     return status === 0 && this.#socket.getBufferedAmount() > 0 ? 'buffered' : 'sent';

@@ -4,6 +4,7 @@ import { MillraceError } from '../../errors.ts';
 import { refusal } from '../accept.ts';
 import type {
   BackendHandlers,
+  DeflateTerms,
   HttpReply,
   ListenOptions,
   ProxyPeers,
@@ -27,7 +28,7 @@ interface UwsRequests {
  * runs without, and the core prints a warning each time. Handlers that answer at once never come there.
  */
 export function uwsRequests(
-  { bodyBytesMax, messageBytesMax, proxy }: ListenOptions,
+  { bodyBytesMax, messageBytesMax, proxy, deflate }: ListenOptions,
   corksLate: boolean,
   handlers: BackendHandlers,
 ): UwsRequests {
@@ -44,7 +45,7 @@ export function uwsRequests(
       if (kind !== 'upgrade') return answer(exchange, refusal(kind), false);
       const settle = (verdict: UpgradeVerdict, late: boolean) =>
         verdict.accept
-          ? accept(exchange, head, verdict, context, late && corksLate)
+          ? accept(exchange, head, verdict, context, { corks: late && corksLate, deflate })
           : answer(exchange, verdict.reply, false);
       const verdict = handlers.upgrade(head);
       if (!(verdict instanceof Promise)) return settle(verdict, false);
@@ -177,7 +178,7 @@ function accept(
   head: RequestHead,
   verdict: Extract<UpgradeVerdict, { accept: true }>,
   context: object,
-  corks: boolean,
+  { corks, deflate }: { corks: boolean; deflate: DeflateTerms | undefined },
 ): void {
   if (exchange.done) return;
   exchange.done = true;
@@ -190,7 +191,7 @@ function accept(
       { ticket: verdict.user as object },
       head.header('sec-websocket-key') ?? '',
       verdict.protocol ?? '',
-      '',
+      deflate ? (head.header('sec-websocket-extensions') ?? '') : '',
       context,
     );
   };

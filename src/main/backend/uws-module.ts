@@ -11,6 +11,12 @@ export interface UwsModule {
   us_socket_local_port(socket: object): number;
   readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
   readonly DISABLED: number;
+  readonly SHARED_COMPRESSOR: number;
+  readonly SHARED_DECOMPRESSOR: number;
+  /** Named after what they take; their windows are an eighth of it. */
+  readonly DEDICATED_COMPRESSOR_8KB: number;
+  readonly DEDICATED_COMPRESSOR_16KB: number;
+  readonly DEDICATED_COMPRESSOR_32KB: number;
 }
 
 export interface UwsApp {

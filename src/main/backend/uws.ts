@@ -6,7 +6,13 @@
  * What the core does not say, this file makes up for: it closes without a close frame when a peer breaks the protocol, calls the close handler
  * inside `end`, invalidates a socket after close and takes handshakes that it should not.
  */
-import type { Backend, BackendHandlers, Listening, ListenOptions } from './backend.ts';
+import type {
+  Backend,
+  BackendHandlers,
+  DeflateTerms,
+  Listening,
+  ListenOptions,
+} from './backend.ts';
 import { UwsConnection } from './uws-connection.ts';
 import { uwsRequests } from './uws-http.ts';
 import type { UwsApp, UwsModule } from './uws-module.ts';
@@ -39,8 +45,9 @@ function serve(
   // skip that path when asked to compress, also where no compression was negotiated.
   const oldCore = app.filter === undefined;
   const requests = uwsRequests(options, oldCore, handlers);
+  const deflateFrom = options.deflate?.minBytes ?? Number.POSITIVE_INFINITY;
   app.ws('/*', {
-    compression: module.DISABLED,
+    compression: compressionOf(module, options.deflate),
     maxPayloadLength: options.messageBytesMax + OVERSIZE_BYTES,
     maxBackpressure: 0, // no limit: credit bounds it, and a limit here would drop frames
     closeOnBackpressureLimit: false,
@@ -48,7 +55,7 @@ function serve(
     sendPingsAutomatically: false,
     upgrade: requests.upgrade,
     open(socket) {
-      const connection = new UwsConnection(socket, handlers, oldCore);
+      const connection = new UwsConnection(socket, handlers, oldCore, deflateFrom);
       connection.opened();
     },
     message(socket, message, binary) {
@@ -63,4 +70,15 @@ function serve(
     close: (socket, code, message) => UwsConnection.of(socket).gone(code, message),
   });
   app.any('/*', requests.http);
+}
+
+function compressionOf(module: UwsModule, deflate: DeflateTerms | undefined): number {
+  if (!deflate) return module.DISABLED;
+  const compressors = {
+    shared: module.SHARED_COMPRESSOR,
+    '1KiB': module.DEDICATED_COMPRESSOR_8KB,
+    '2KiB': module.DEDICATED_COMPRESSOR_16KB,
+    '4KiB': module.DEDICATED_COMPRESSOR_32KB,
+  };
+  return compressors[deflate.window] | module.SHARED_DECOMPRESSOR;
 }

@@ -5,6 +5,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
+import { deflateMessage } from '../../codec/permessage-deflate.ts';
 import type { BackendHandlers, Connection, SendStatus } from './backend.ts';
 import { CLOSE_WAIT_MS, PONGS_WAIT_MS, PONGS_WAITING_MAX } from './patience.ts';
 
@@ -13,12 +14,15 @@ const scratch = Buffer.allocUnsafeSlow(64 * 1024);
 let scratchTaken = false;
 /** What the socket gets at once while the peer reads slowly. */
 const PIECE_BYTES = 64 * 1024;
+const RSV1 = 0x40;
 
 export class WsConnection implements Connection {
   user: unknown;
   readonly #client: WebSocket;
   readonly #socket: Duplex;
   readonly #handlers: BackendHandlers;
+  /** Text from this size on is compressed. */
+  readonly #deflateFrom: number;
   #open = true;
   #told = false;
   #corked = false;
@@ -35,15 +39,29 @@ export class WsConnection implements Connection {
   /** The close we asked for. */
   #closing: { code: number; reason: string; timer: NodeJS.Timeout } | undefined;
 
-  private constructor(client: WebSocket, socket: Duplex, user: unknown, handlers: BackendHandlers) {
+  private constructor(
+    client: WebSocket,
+    socket: Duplex,
+    user: unknown,
+    handlers: BackendHandlers,
+    deflateFrom: number,
+  ) {
+    const agreed = client.extensions.includes('permessage-deflate');
+    this.#deflateFrom = agreed ? deflateFrom : Number.POSITIVE_INFINITY;
     this.#client = client;
     this.#socket = socket;
     this.user = user;
     this.#handlers = handlers;
   }
 
-  static start(client: WebSocket, socket: Duplex, user: unknown, handlers: BackendHandlers): void {
-    const connection = new WsConnection(client, socket, user, handlers);
+  static start(
+    client: WebSocket,
+    socket: Duplex,
+    user: unknown,
+    handlers: BackendHandlers,
+    deflateFrom: number,
+  ): void {
+    const connection = new WsConnection(client, socket, user, handlers, deflateFrom);
     client.on('message', (data, binary) => connection.#received(data, binary));
     client.on('ping', connection.#pinged);
     client.on('pong', connection.#alive);
@@ -58,17 +76,25 @@ export class WsConnection implements Connection {
 
   send(bytes: Uint8Array, binary: boolean): SendStatus {
     if (!this.#open) return 'closed';
+    if (bytes.length >= this.#deflateFrom && !binary) {
+      const deflated = deflateMessage(bytes);
+      if (deflated) return this.#frame(deflated, 0x81 | RSV1);
+    }
+    return this.#frame(bytes, binary ? 0x82 : 0x81);
+  }
+
+  #frame(bytes: Uint8Array, first: number): SendStatus {
     const size = headerSize(bytes.length) + bytes.length;
     if (this.#corked) {
       if (this.#joined + size > scratch.length) this.#flush();
       if (size <= scratch.length) {
-        writeFrame(scratch, this.#joined, bytes, binary);
+        writeFrame(scratch, this.#joined, bytes, first);
         this.#joined += size;
         return this.#waiting > 0 ? 'buffered' : 'sent';
       }
     }
     const frame = Buffer.allocUnsafe(size);
-    writeFrame(frame, 0, bytes, binary);
+    writeFrame(frame, 0, bytes, first);
     return this.#write(frame);
   }
 
@@ -272,11 +298,11 @@ function headerSize(length: number): number {
   return length < 65_536 ? 4 : 10;
 }
 
-/** A whole, unmasked frame at `at`. */
-function writeFrame(target: Buffer, at: number, bytes: Uint8Array, binary: boolean): void {
+/** A whole, unmasked frame at `at`; `first`: FIN, RSV1 where it is compressed (RFC 7692 section 6), opcode. */
+function writeFrame(target: Buffer, at: number, bytes: Uint8Array, first: number): void {
   const { length } = bytes;
   const header = headerSize(length);
-  target[at] = binary ? 0x82 : 0x81;
+  target[at] = first;
   if (header === 2) target[at + 1] = length;
   else if (header === 4) {
     target[at + 1] = 126;

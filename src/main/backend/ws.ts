@@ -54,9 +54,13 @@ async function listen(options: ListenOptions, handlers: BackendHandlers): Promis
   };
 }
 
+/** No context is kept on either side: what one connection keeps otherwise is a quarter of a mebibyte. */
+const deflateSettings = { serverNoContextTakeover: true, clientNoContextTakeover: true } as const;
+
 /** Handshakes, and the sockets that came of them. */
 export class Upgrades {
   readonly #handlers: BackendHandlers;
+  readonly #deflateFrom: number;
   readonly #sockets: WebSocketServer;
   /** Upgraded or upgrading: node:http no longer knows them. */
   readonly #raw = new Set<Duplex>();
@@ -65,10 +69,11 @@ export class Upgrades {
 
   constructor(options: ListenOptions, handlers: BackendHandlers) {
     this.#handlers = handlers;
+    this.#deflateFrom = options.deflate?.minBytes ?? Number.POSITIVE_INFINITY;
     const own = {
       noServer: true,
       clientTracking: false,
-      perMessageDeflate: false,
+      perMessageDeflate: options.deflate ? deflateSettings : false,
       maxPayload: options.messageBytesMax,
       closeTimeout: CLOSE_WAIT_MS,
       maxPendingAutoPongs: 0, // ws-connection.ts bounds them, by what waits instead of by what came in one packet
@@ -129,7 +134,7 @@ export class Upgrades {
     if (verdict.headers) this.#headers.set(request, verdict.headers);
     request.headers.upgrade = 'websocket'; // `ws` takes it for the only word there; we have seen that it is one of them
     this.#sockets.handleUpgrade(request, socket, early, (client) =>
-      WsConnection.start(client, socket, verdict.user, this.#handlers),
+      WsConnection.start(client, socket, verdict.user, this.#handlers, this.#deflateFrom),
     );
   }
 

@@ -9,6 +9,12 @@ export const compression = z.strictObject({
     .describe(
       'Clients may ask for encodings (subprotocol or query): zstd with a dictionary, zstd, brotli, gzip, deflate.',
     ),
+  permessageDeflate: z
+    .enum(['off', 'shared', '1KiB', '2KiB', '4KiB'])
+    .default('off')
+    .describe(
+      'Compression by the WebSocket server itself, on the main thread, for clients that offer it (browsers, the SDKs): shared keeps nothing per session and takes messages from minCompressSize on; a window keeps 8, 16 or 32 KiB per session and takes all (uWebSockets.js alone: ws does shared).',
+    ),
   minCompressSize: bytes(1 * KiB, 0, 16 * MiB).describe(
     'Shorter messages go as they are; with a dictionary all are compressed.',
   ),

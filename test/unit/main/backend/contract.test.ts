@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { uwsFits } from '../../../support/backend/here.ts';
 import { implementations, inMemory } from '../../../support/backend/serve.ts';
 import { closing } from './suites/closing.ts';
+import { deflating } from './suites/deflating.ts';
 import { faults } from './suites/faults.ts';
 import { floods } from './suites/floods.ts';
 import { handshakes } from './suites/handshakes.ts';
@@ -12,7 +13,18 @@ import { messages } from './suites/messages.ts';
 import { sending } from './suites/sending.ts';
 import { streams } from './suites/streams.ts';
 
-const suites = { sending, messages, closing, faults, handshakes, http, streams, listening, floods };
+const suites = {
+  sending,
+  messages,
+  deflating,
+  closing,
+  faults,
+  handshakes,
+  http,
+  streams,
+  listening,
+  floods,
+};
 
 for (const implementation of [...implementations, inMemory]) {
   const { missing } = implementation;

@@ -45,6 +45,11 @@ async function fake(options: { old: boolean; status?: number; queued?: number })
     us_socket_local_port: () => 4711,
     LIBUS_LISTEN_EXCLUSIVE_PORT: 1,
     DISABLED: 0,
+    SHARED_COMPRESSOR: 1,
+    SHARED_DECOMPRESSOR: 0,
+    DEDICATED_COMPRESSOR_8KB: 2,
+    DEDICATED_COMPRESSOR_16KB: 3,
+    DEDICATED_COMPRESSOR_32KB: 4,
   };
   const told: { connections: Connection[]; codes: number[] } = { connections: [], codes: [] };
   const handlers: BackendHandlers = {
