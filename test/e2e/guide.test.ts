@@ -20,6 +20,7 @@ const prints: readonly (readonly [part: string, out: RegExp])[] = [
   ['new Registry', /^true text\/plain.*\ntrue\n$/],
   ['new ConnectionPool', /^closed\ntrue, 2 of 50\nclosed\nclosed\n$/],
   ['new LoadBalancer', /^a a b a c a a\n$/],
+  ['new RateLimiter', /^true\ntrue\ntrue\nfalse\nworker: false true\n$/],
   [
     'new LlmStreamer',
     /^This is a long LLM r\nesponse that will be\n streamed… 👩🏽‍🔧👨‍👩‍👧‍👦\n3\n0\n$/,

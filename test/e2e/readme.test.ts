@@ -75,3 +75,9 @@ test('the embedding listens, prints its address, and ends by itself after SIGTER
   embedded.child.kill('SIGTERM');
   assert.equal(await embedded.exited, 0);
 });
+
+test('the part works alone and ends', async (t) => {
+  const part = run(t, 'part', block('js', 'new RateLimiter'));
+  assert.equal(await part.exited, 0);
+  assert.match(part.out(), /^\{[^]*allowed: 1,\s+refused: 0/);
+});
