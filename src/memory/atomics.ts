@@ -6,6 +6,8 @@
  * which reads that store.
  */
 export interface AtomicsPort {
+  /** A plain read, which may be old: for what an atomic operation behind it confirms. */
+  peek(words: Int32Array, at: number): number;
   load(words: Int32Array, at: number): number;
   store(words: Int32Array, at: number, value: number): number;
   /** Returns the value before. */
@@ -18,10 +20,20 @@ export interface AtomicsPort {
   compareExchange(words: Int32Array, at: number, expected: number, value: number): number;
 }
 
-export const realAtomics: AtomicsPort = Atomics;
+export const realAtomics: AtomicsPort = {
+  peek: (words, at) => words[at],
+  load: (words, at) => Atomics.load(words, at),
+  store: (words, at, value) => Atomics.store(words, at, value),
+  add: (words, at, n) => Atomics.add(words, at, n),
+  sub: (words, at, n) => Atomics.sub(words, at, n),
+  exchange: (words, at, n) => Atomics.exchange(words, at, n),
+  compareExchange: (words, at, expected, value) =>
+    Atomics.compareExchange(words, at, expected, value),
+};
 
 /** The same for words that one thread has alone: faster, and they order nothing. */
 export const plainAtomics: AtomicsPort = {
+  peek: (words, at) => words[at],
   load: (words, at) => words[at],
   store(words, at, value) {
     words[at] = value;

@@ -241,6 +241,8 @@ export interface LimitTable {
   /** The table's own random number: begins the hash of each key. */
   readonly seed: number;
   load(at: number): number;
+  /** May be old: for a word that `compareAndSet` confirms. */
+  peek(at: number): number;
   compareAndSet(at: number, expected: number, value: number): boolean;
   /** The words of a fixed row of its own cache line: for limits that have no key. */
   row(index: number): number;

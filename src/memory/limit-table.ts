@@ -137,6 +137,10 @@ class Table implements LimitTable {
     return this.#atomics.load(this.#words, at);
   }
 
+  peek(at: number): number {
+    return this.#atomics.peek(this.#words, at);
+  }
+
   compareAndSet(at: number, expected: number, value: number): boolean {
     return this.#atomics.compareExchange(this.#words, at, expected, value) === expected;
   }
@@ -147,6 +151,13 @@ class Table implements LimitTable {
   }
 
   find(key: LimitKey): boolean {
+    if (key.at < 0) return this.#lookUp(key);
+    // The quick look: `holds` looks again behind the change, and counts.
+    const tag = this.#atomics.peek(this.#words, key.at - LimitSlotWord.word0);
+    return ((tag ^ key.tag) & ~MARK) === 0 || this.#lookUp(key);
+  }
+
+  #lookUp(key: LimitKey): boolean {
     if (key.at >= 0 && this.#isOpen(key)) return true;
     for (let tries = 0; tries < this.#probes; tries++) {
       const free = this.#search(key);
@@ -158,7 +169,9 @@ class Table implements LimitTable {
   }
 
   holds(key: LimitKey): boolean {
-    return key.at >= 0 && this.#isOpen(key);
+    if (key.at < 0) return false;
+    const tag = this.#atomics.load(this.#words, key.at - LimitSlotWord.word0);
+    return ((tag ^ key.tag) & ~MARK) === 0 || this.#isOpen(key);
   }
 
   refused(key: LimitKey): void {

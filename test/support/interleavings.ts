@@ -276,6 +276,8 @@ class Search {
     const real = trackedAtomics;
     return {
       atomics: {
+        // Old at worst: what is seen here is what is there at some step before.
+        peek: (w, i) => on('load', w, i),
         load: (w, i) => on('load', w, i),
         store: (w, i, n) => on('store', w, i, n),
         add: (w, i, n) => on('add', w, i, n),

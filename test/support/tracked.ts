@@ -44,6 +44,7 @@ const shape = new Set<PropertyKey>(['length', 'byteLength', 'byteOffset', 'buffe
 
 /** The language's atomics on tracked arrays: for looking at the memory before or after a search. */
 export const trackedAtomics: AtomicsPort = {
+  peek: (w, i) => Atomics.load(untracked(w), i),
   load: (w, i) => Atomics.load(untracked(w), i),
   store: (w, i, n) => Atomics.store(untracked(w), i, n),
   add: (w, i, n) => Atomics.add(untracked(w), i, n),

@@ -18,6 +18,8 @@ const PERMIT_TICKS = 1_000;
 /** Differences of ticks are signed: half of 2^32 lies ahead. */
 const HORIZON_TICKS = 2 ** 31;
 const TOLERANCE_TICKS_MAX = HORIZON_TICKS / 4;
+/** More than any tolerance. */
+const TICKS_MAX = HORIZON_TICKS / 2;
 export const CAPACITY_MAX = Math.floor(TOLERANCE_TICKS_MAX / PERMIT_TICKS) - 1;
 /** Where nothing smaller than a permit is counted. */
 const WHOLE_CAPACITY_MAX = TOLERANCE_TICKS_MAX;
@@ -59,14 +61,17 @@ export class Gcra implements Algorithm {
   }
 
   take(words: LimitWords, at: number, cost: number, nowMs: number): boolean {
-    const more = Math.ceil(cost * this.#permit);
+    // Whole numbers of 32 bits all the way: they are never boxed.
+    let more = this.#permit;
+    if (cost !== 1) more = Math.min(TICKS_MAX, Math.ceil(cost * more)) | 0;
     const now = (nowMs * this.#ticksPerMs) | 0;
     for (;;) {
-      const seen = words.load(at);
+      const seen = words.peek(at);
       const taken = this.#taken(seen, now) + more;
-      if (taken > this.#tolerance) return false;
-      const next = (now + taken) | 0 || 1;
-      if (words.compareAndSet(at, seen, next)) return true;
+      if (taken <= this.#tolerance) {
+        if (words.compareAndSet(at, seen, (now + taken) | 0 || 1)) return true;
+      } else if (words.load(at) === seen) return false;
+      // Otherwise what was seen was old.
     }
   }
 

@@ -75,6 +75,19 @@ export class KeyedLimit {
 
   take(subject: Subject, cost: number, nowMs: number): boolean {
     const slots = this.#slots;
+    // What nearly always is: the key's words are known, and stay its own.
+    if (slots.find(subject)) {
+      const taken = this.algorithm.take(slots, subject.at, cost, nowMs);
+      if (slots.holds(subject)) {
+        if (!taken) slots.refused(subject);
+        return taken;
+      }
+    }
+    return this.#takeElsewhere(subject, cost, nowMs);
+  }
+
+  #takeElsewhere(subject: Subject, cost: number, nowMs: number): boolean {
+    const slots = this.#slots;
     for (let moves = 0; moves < MOVES_MAX; moves++) {
       if (!slots.find(subject) && !this.#room(subject, nowMs)) break;
       const taken = this.algorithm.take(slots, subject.at, cost, nowMs);

@@ -3,6 +3,8 @@
 /** 32-bit words, changed by compare-and-swap alone. A word nobody used yet is 0. */
 export interface LimitWords {
   load(at: number): number;
+  /** May be old: for a word that `compareAndSet` confirms. */
+  peek(at: number): number;
   /** Swaps the word if it still is `expected`. */
   compareAndSet(at: number, expected: number, value: number): boolean;
 }
@@ -41,6 +43,10 @@ export class PlainWords implements LimitWords {
   }
 
   load(at: number): number {
+    return this.#words[at];
+  }
+
+  peek(at: number): number {
     return this.#words[at];
   }
 

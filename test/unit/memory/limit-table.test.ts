@@ -163,6 +163,7 @@ function stopping(before: () => void): AtomicsPort {
       return operation(...all);
     };
   return {
+    peek: (words, at) => words[at],
     load: first((words: Int32Array, at) => Atomics.load(words, at)),
     store: first((words: Int32Array, at, n) => Atomics.store(words, at, n)),
     add: first((words: Int32Array, at, n) => Atomics.add(words, at, n)),
