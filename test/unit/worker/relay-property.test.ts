@@ -26,12 +26,19 @@ async function disturb(r: Rig, chance: Chance, turns: number[]): Promise<void> {
     turns.push(r.ask(1, { stream_id: `lane${below(chance, 3)}` }));
 }
 
+/** Text as it comes or cut, at once or in a rhythm. */
+const pieces = (chance: Chance) => ({
+  chunkSize: below(chance, 8),
+  delayMs: chance.next() < 0.5 ? 0 : below(chance, 5),
+});
+
 async function play(chance: Chance): Promise<void> {
   const r = rig({
     chance: () => chance.next(),
     options: {
       upstreams: ['one', 'two', 'three'].map((name) => ({ name, url: `http://${name}.test/v1` })),
       session: { creditBytes: 16 * 1024, runningRequestsMax: 3 },
+      chunks: chance.next() < 0.5 ? {} : { responses: pieces(chance) },
       stream: {
         gapTimeoutMs: 1000,
         firstDeltaTimeoutMs: 1500,
