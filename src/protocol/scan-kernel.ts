@@ -150,6 +150,16 @@ export function scanKernel(): ScanKernel | undefined {
 /** Tests and benches: with it, where there is one, or without. */
 export function chooseKernel(wanted: boolean): void {
   asked = true;
+  kernel = wanted ? made() : undefined;
+}
+
+function made(): ScanKernel | undefined {
   const { WebAssembly: wasm } = globalThis as { WebAssembly?: Wasm };
-  kernel = wanted && wasm?.validate(kernelBytes()) === true ? new ScanKernel(wasm) : undefined;
+  if (wasm?.validate(kernelBytes()) !== true) return undefined;
+  try {
+    return new ScanKernel(wasm);
+  } catch {
+    // V8 keeps gigabytes of addresses free behind every memory: a limit on them (ulimit -v) may not leave so many.
+    return undefined;
+  }
 }

@@ -115,11 +115,10 @@ export class StreamDecoder implements Decoder, Say {
   #read(bytes: Uint8Array): void {
     const framer = this.#framer;
     framer.open(bytes);
-    const view = viewOf(bytes);
     let pos = 0;
     while (pos < bytes.length) {
       if (framer.between) {
-        pos = this.#scan(bytes, view, pos);
+        pos = this.#scan(bytes, pos);
         framer.skipTo(pos);
         if (pos === bytes.length) break;
       }
@@ -134,12 +133,14 @@ export class StreamDecoder implements Decoder, Say {
   }
 
   /** Reads events of the learnt shape without framing them, as many as follow each other; returns where they end. */
-  #scan(bytes: Uint8Array, view: DataView, from: number): number {
+  #scan(bytes: Uint8Array, from: number): number {
     if (this.#state !== 'open' || this.#text.waiting || this.#scanner.blank) return from;
     const scanner = this.#scanner;
     const sink = this.#sink;
     const last = bytes.length - SHORTEST_EVENT_BYTES;
     let pos = this.#run(bytes, from);
+    if (pos >= last) return pos;
+    const view = viewOf(bytes);
     while (pos < last) {
       const start = this.#lines ? pos : this.#dataAt(bytes, view, pos);
       if (start < 0) return pos;

@@ -276,6 +276,29 @@ describe('the memory of the kernel', () => {
   });
 });
 
+test('without WebAssembly, without vectors and without room for a memory everything is read the other way', (t) => {
+  const there = Object.getOwnPropertyDescriptor(globalThis, 'WebAssembly');
+  assert.ok(there);
+  t.after(() => Object.defineProperty(globalThis, 'WebAssembly', there));
+  const body = new Uint8Array(
+    Buffer.from(eventsOf(chunkOf({ content: 'a' }), chunkOf({ content: 'b' }), stop)),
+  );
+  function full(): void {
+    throw new RangeError('could not allocate memory');
+  }
+  const worlds = [
+    undefined,
+    { validate: () => false },
+    { validate: () => true, Module: Object, Instance: full },
+  ];
+  for (const value of worlds) {
+    Object.defineProperty(globalThis, 'WebAssembly', { value, configurable: true });
+    chooseKernel(true);
+    assert.equal(scanKernel(), undefined);
+    assert.deepEqual(decode([body]).sink.trace, referenceTrace(body));
+  }
+});
+
 test('what is committed is what the compiler makes of wasm/scan.ts', () => {
   const root = fileURLToPath(new URL('../../../..', import.meta.url));
   const built = spawnSync(process.execPath, ['scripts/build-wasm.mjs', '--print'], {
