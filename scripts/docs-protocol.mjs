@@ -236,6 +236,36 @@ export function protocolParts(table) {
     'Codes and statuses stand in [ERRORS.md](ERRORS.md). `param` is the path of the field. Where waiting helps, `error.headers` says how long, as HTTP would.',
     transcript('responses', { ...create, temperature: 9 }, () => {}),
     ...httpParts(table),
+    '## `/proxy`',
+    'Served where an upstream has `provider: websocket`: the session is carried on to one of these back ends, which alone says what the messages mean. Text and binary messages pass both ways ' +
+      'as they are, whole and in order, up to `server.messageBytesMax` from the client and `proxy.messageBytesMax` from the back end. The back end is asked for as soon as the session is open, ' +
+      'before the client has said anything; what the client says until then waits for it.',
+    'A client is answered the first subprotocol it offers that `proxy.protocols` names; that one alone is offered to the back end. Its path, query and headers are not passed on. Pings are answered on each side by itself. ' +
+      'Where no back end has room, the session waits for one (`pool.waitTimeoutMs`).',
+    'Until its back end has said its first word, a session outlives the loss of it: another one hears all that the client has said, once more. Afterwards it ends with its back end. How it ends:',
+    table(
+      ['close code', 'meaning'],
+      [
+        [
+          'as the back end said',
+          'the back end has closed, with its reason; 1000 where it gave none',
+        ],
+        [code('1001'), 'neither side said anything for `proxy.idleTimeoutMs`'],
+        [code('1009'), 'the back end sent a message above its bound'],
+        [
+          code('1012'),
+          'come again: the gateway stops, its worker was lost, or the session lasted `proxy.sessionMsMax`',
+        ],
+        [
+          code('1013'),
+          'come again later: no back end takes a connection now, or it reads nothing for `proxy.stallTimeoutMs`',
+        ],
+        [
+          code('1014'),
+          'the back end was lost after its first word, or every one that was asked before it',
+        ],
+      ],
+    ),
     '## `/chat`',
     "The guide's chat: one conversation for each connection, remembered up to `session.historyBytesMax`, the oldest exchanges go first.",
     table(

@@ -13,20 +13,29 @@ import { reasonOf } from './reason.ts';
 
 /** A peer that does not answer our close frame is dropped after this time. */
 const CLOSE_WAIT_MS = 2_000;
+/** A longer message goes in fragments: each tells that the peer still reads, long before all of it is written. */
+const FRAGMENT_BYTES = 256 * 1024;
 
 export class WebSocketTransport implements SocketTransport {
   readonly #sockets = new Set<ClientSocket>();
+  readonly #ca: string | undefined;
   #emptied: () => void = () => {};
+
+  /** `ca`: another certificate authority to trust, PEM. */
+  constructor({ ca }: { readonly ca?: string } = {}) {
+    this.#ca = ca;
+  }
 
   get sockets(): number {
     return this.#sockets.size;
   }
 
   open(upstream: string, request: SocketRequest, handler: SocketHandler): UpstreamSocket {
-    const socket = new ClientSocket(upstream, request, handler, () => {
+    const gone = () => {
       this.#sockets.delete(socket);
       if (this.#sockets.size === 0) this.#emptied();
-    });
+    };
+    const socket = new ClientSocket(upstream, request, handler, gone, this.#ca);
     this.#sockets.add(socket);
     return socket;
   }
@@ -54,7 +63,13 @@ class ClientSocket implements UpstreamSocket {
   #waits = false;
   #timer: NodeJS.Timeout;
 
-  constructor(upstream: string, request: SocketRequest, handler: SocketHandler, gone: () => void) {
+  constructor(
+    upstream: string,
+    request: SocketRequest,
+    handler: SocketHandler,
+    gone: () => void,
+    ca: string | undefined,
+  ) {
     const { url, protocol, headers, handshakeTimeoutMs: limitMs, messageBytesMax } = request;
     this.#upstream = upstream;
     this.#handler = handler;
@@ -65,6 +80,7 @@ class ClientSocket implements UpstreamSocket {
       maxPayload: messageBytesMax,
       perMessageDeflate: false,
       followRedirects: false,
+      ...(ca !== undefined && { ca }),
     });
     this.#client = client;
     // One clock over all of it: a peer that sends a header byte now and then must not reset it.
@@ -97,7 +113,12 @@ class ClientSocket implements UpstreamSocket {
 
   send(bytes: Uint8Array, binary: boolean): void {
     if (this.#over || !this.#isOpen) return;
-    this.#client.send(bytes, { binary, compress: false }, this.#written);
+    for (let from = 0, end = 0; end < bytes.length || from === 0; from = end) {
+      end = Math.min(bytes.length, from + FRAGMENT_BYTES);
+      const fin = end === bytes.length;
+      this.#client.send(bytes.subarray(from, end), { binary, compress: false, fin }, this.#written);
+      if (fin) break;
+    }
     this.#waits ||= this.buffered > 0;
   }
 

@@ -167,6 +167,7 @@ export class BackEnd implements SocketHandler {
     this.#over = true;
     this.#ping.free();
     this.#place.leave(outcome);
+    this.#means.queue.roomCame();
   }
 
   /** Silent for one interval: a ping; for another one: lost. While we do not read it, it cannot be heard. */

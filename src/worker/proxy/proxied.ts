@@ -14,12 +14,16 @@ import type { SessionFacts } from '../../threads/messages.ts';
 import type { Alarm } from '../alarms.ts';
 import type { Means } from '../means.ts';
 import type { Outbox } from '../outbox.ts';
+import type { Place } from '../place.ts';
+import { PlaceWait } from '../place-wait.ts';
 import { Tap } from '../tap.ts';
 import { BackEnd, type BackEndEvents } from './back-end.ts';
 import { ForwardQueue } from './forward-queue.ts';
 
 /** What the pool of back ends is called where others have a model. */
 const POOL = 'websocket';
+/** What it is called in the line for places: no model has this name. */
+const LINE = ' websocket';
 
 type Late = 'MILLRACE_PROXY_IDLE' | 'MILLRACE_PROXY_STALLED' | 'MILLRACE_PROXY_AGED';
 
@@ -40,6 +44,7 @@ export class Proxied implements BackEndEvents {
   readonly #startMs: number;
   /** All attempts until a connection is there must fit before it. */
   #deadlineMs: number;
+  readonly #line: PlaceWait;
   readonly #wait: Alarm;
   readonly #idle: Alarm;
   readonly #stall: Alarm;
@@ -73,6 +78,7 @@ export class Proxied implements BackEndEvents {
     this.#deadlineMs = this.#startMs + stream.deadlineMs;
     const late = (code: Late, limitMs: number) =>
       means.alarms.create(() => this.#fail(new MillraceError(code, { limitMs })));
+    this.#line = new PlaceWait(means);
     this.#wait = means.alarms.create(() => this.#choose());
     this.#idle = late('MILLRACE_PROXY_IDLE', proxy.idleTimeoutMs);
     this.#stall = late('MILLRACE_PROXY_STALLED', proxy.stallTimeoutMs);
@@ -188,15 +194,43 @@ export class Proxied implements BackEndEvents {
    */
   #choose(): void {
     if (this.#over) return;
-    const { means, facts } = this.#parts;
-    const { backEnds, clock, random, tally, options } = means;
+    const { means } = this.#parts;
+    const { backEnds, clock, random } = means;
     const usable = backEnds.usable(POOL);
     const next = this.#attempts.next(usable, clock.now(), this.#deadlineMs, random.next());
     if (next.kind === 'wait') return this.#wait.set(next.untilMs);
-    const place = next.kind === 'go' ? backEnds.take(next.among, POOL) : undefined;
-    if (!place) {
-      return this.#fail(this.#failure ?? new MillraceError('MILLRACE_PROXY_NONE', {}));
-    }
+    // Whoever came before and waits goes first.
+    const mayGo = next.kind === 'go' && !means.queue.ahead(LINE);
+    const place = mayGo ? backEnds.take(next.among, POOL) : undefined;
+    if (place) return this.#ask(place);
+    const isBusy = next.kind === 'go' || (next.why === 'none' && backEnds.couldWait);
+    if (isBusy && !this.#failure)
+      return this.#line.begin(
+        LINE,
+        () => this.#try(),
+        () => this.#none(),
+      );
+    this.#none();
+  }
+
+  #none(): void {
+    this.#fail(this.#failure ?? new MillraceError('MILLRACE_PROXY_NONE', {}));
+  }
+
+  /** Its turn: is there room now? */
+  #try(): boolean {
+    const { backEnds } = this.#parts.means;
+    const among = backEnds.usable(POOL);
+    const place = among.length === 0 ? undefined : backEnds.take(among, POOL);
+    if (!place) return false;
+    this.#line.end();
+    this.#ask(place);
+    return true;
+  }
+
+  #ask(place: Place): void {
+    const { means, facts } = this.#parts;
+    const { backEnds, tally, options } = means;
     if (this.#attempts.made > 0) tally.failover();
     this.#attempts.begin();
     tally.attempt(place.upstream);
@@ -254,6 +288,7 @@ export class Proxied implements BackEndEvents {
   #ended(code: number, error?: MillraceError): void {
     const { means, facts, slot, generation } = this.#parts;
     this.#over = true;
+    this.#line.end();
     for (const alarm of [this.#wait, this.#idle, this.#stall, this.#life]) alarm.free();
     this.#queue.close();
     const { principal, keyName, address } = facts;

@@ -1,7 +1,7 @@
 /** One client bound to one back end that a test plays: order, failover before its first word, both back-pressures, clocks, reuse. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Kind } from '../../../../src/memory/layout.ts';
+import { Kind, UpstreamWord } from '../../../../src/memory/layout.ts';
 import type { UserOptions } from '../../../../src/options/schema.ts';
 import { type Rig, rig } from '../../../support/relay-rig.ts';
 
@@ -166,6 +166,70 @@ describe('failover', () => {
       r.closes.map(({ code }) => code),
       [1014],
     );
+  });
+});
+
+describe('places', () => {
+  const one = (more: object = {}) => ({
+    upstreams: backEnds({ maxConnections: 1 }).slice(0, 1),
+    ...more,
+  });
+
+  test('a session that finds no room waits in order, keeps what its client says, and goes when a place comes free', async () => {
+    const r = await proxied(one());
+    sockets(r).last.open().say('hello');
+    for (const slot of [2, 3]) {
+      r.open(slot, 'proxy');
+      r.send(slot, `from ${slot}`);
+    }
+    await r.settle();
+    assert.equal(sockets(r).all.length, 1);
+    for (const [slot, next] of [
+      [1, 2],
+      [2, 3],
+    ]) {
+      r.leave(slot);
+      await r.pass(20);
+      assert.equal(sockets(r).all.length, next);
+      sockets(r).last.open();
+      await r.settle();
+      assert.deepEqual(sockets(r).last.got, [`from ${next}`]);
+    }
+    r.leave(3);
+    await r.settle();
+    assert.deepEqual(r.closes, []);
+    assertLeft(r);
+  });
+
+  test('it waits no longer than allowed, and not at all where nobody may: 1013; one that leaves waits no more', async () => {
+    const r = await proxied(one({ pool: { waitTimeoutMs: 300 } }));
+    r.open(2, 'proxy');
+    r.open(3, 'proxy');
+    await r.pass(200);
+    r.leave(3);
+    await r.pass(150);
+    assert.deepEqual(
+      r.closes.map(({ slot, code }) => [slot, code]),
+      [[2, 1013]],
+    );
+    const none = await proxied(one({ pool: { waitTimeoutMs: 0 } }));
+    none.open(2, 'proxy');
+    await none.settle();
+    assert.deepEqual(
+      none.closes.map(({ slot, code }) => [slot, code]),
+      [[2, 1013]],
+    );
+  });
+
+  test('where every back end is drained nobody waits: 1013, no back end takes a connection now', async () => {
+    const r = await proxied();
+    for (const row of [0, 1, 2]) r.parts.table.set(row, UpstreamWord.drained, 1);
+    r.open(2, 'proxy');
+    await r.settle();
+    assert.deepEqual(r.closes, [
+      { slot: 2, code: 1013, reason: 'no back end takes a connection now' },
+    ]);
+    assert.equal(sockets(r).all.length, 1);
   });
 });
 

@@ -31,6 +31,32 @@ const slots = {
 };
 
 export function sending(implementation: Implementation): void {
+  it('paused, it is not read until it is resumed; or it says that it cannot be', async (t) => {
+    const got: number[] = [];
+    const served = await serve(t, implementation, {
+      message: (_, bytes) => got.push(new Uint8Array(bytes)[0]),
+    });
+    const client = await open(served.url);
+    await until(() => served.connections.length === 1, 'a connection');
+    const [connection] = served.connections;
+    assert.equal(connection.pause === undefined, connection.resume === undefined);
+    if (!connection.pause) return;
+    connection.pause();
+    const count = 64;
+    for (let n = 0; n < count; n++) client.socket.send(new Uint8Array(256 * 1024).fill(n));
+    let same = 0;
+    let buffered = -1;
+    await until(() => {
+      same = client.socket.bufferedAmount === buffered ? same + 1 : 0;
+      buffered = client.socket.bufferedAmount;
+      return same > 20;
+    }, 'nothing moves');
+    assert.ok(got.length < count / 2, `${got.length} were read all the same`);
+    connection.resume?.();
+    await until(() => got.length === count, 'all of them');
+    assert.deepEqual(got, [...Array(count).keys()]);
+  });
+
   for (const [memory, slot] of Object.entries(slots)) {
     it(`owns nothing after send, from ${memory}`, async (t) => {
       const served = await serve(t, implementation);
