@@ -4,7 +4,6 @@ import type { Listening } from '../main/backend/backend.ts';
 import { limitsView } from '../main/limits-view.ts';
 import { readiness, status } from '../main/status.ts';
 import { createExporter } from '../observe/prometheus.ts';
-import { systemClock } from '../threads/world.ts';
 import type { Assembled } from './assemble.ts';
 import type { Started } from './started.ts';
 
@@ -43,8 +42,7 @@ function sources(parts: Assembled): AdminSources {
     ready: () => readiness(parts),
     metrics: (accept) => exporter.answer(accept),
     status: () => status(parts),
-    limits: () =>
-      limitsView(parts.configured.now.options, parts.door.plan, parts.limits, systemClock.now()),
+    limits: () => limitsView(parts.configured.now.options, parts.door.plan, parts.limits),
     events: () => observer.events.list(),
     drain: (name, drained) => coordination.drain(name, drained),
     weigh: (name, weight) => coordination.weigh(name, weight),

@@ -2,13 +2,15 @@
 import type { LimitKey, LimitTable } from '../memory/contract.ts';
 import type { Options } from '../options/schema.ts';
 import { hashKey } from '../policy/limit/key-hash.ts';
-import { type KeyedScope, type LimitPlan } from '../policy/limit/limit-plan.ts';
+import type { LimitPlan } from '../policy/limit/limit-plan.ts';
+import type { LimitScope } from '../policy/limit/limit-scopes.ts';
+import { budgetKinds } from '../policy/limit/reservation.ts';
 import { principalNames } from './keyring.ts';
 
 const TOP = 50;
 
 export interface LimitedKey {
-  readonly scope: KeyedScope;
+  readonly scope: LimitScope;
   /** 64 bits. */
   readonly key: string;
   /** What the options call it. */
@@ -30,21 +32,21 @@ export function limitsView(
   { keys, upstreams }: Options,
   plan: LimitPlan,
   table: LimitTable,
-  nowMs: number,
 ): LimitsView {
   const names = new Map<string, string>();
-  const name = (scope: KeyedScope, text: string, said: string) =>
+  const name = (scope: LimitScope, text: string, said: string) =>
     void names.set(`${scope} ${digest(text, table.seed)}`, said);
-  for (const [principal, said] of principalNames(keys)) name('key', principal, said);
+  for (const [principal, said] of principalNames(keys))
+    for (const scope of ['key', ...budgetKinds] as const) name(scope, principal, said);
   for (const upstream of upstreams) {
     name('upstream', upstream.name, upstream.name);
     for (const model of upstream.models) name('model', model, model);
   }
   const found: LimitedKey[] = [];
   table.each((key, refusals) => {
-    const scope = plan.scopeOf(key.rule);
-    const limit = scope && plan.keyed(scope);
-    if (!limit || refusals === 0) return;
+    const its = plan.limitOf(key.rule);
+    if (!its || refusals === 0) return;
+    const { scope, limit, nowMs } = its;
     const hash = hex(key);
     const called = names.get(`${scope} ${hash}`);
     found.push({

@@ -1,7 +1,7 @@
 /** What an attempt is made of, what it tells, and where it stands. */
 import type { MillraceError } from '../errors.ts';
 import type { Encoder } from '../protocol/dialect.ts';
-import type { Provider, ProviderRequest } from '../protocol/provider.ts';
+import type { HeaderReader, Provider, ProviderRequest } from '../protocol/provider.ts';
 import type { Resumption } from '../protocol/resumption.ts';
 import type { Upstream } from './route.ts';
 import type { Outlet } from './tap.ts';
@@ -28,6 +28,8 @@ export interface AttemptFailure {
 }
 
 export interface AttemptEvents {
+  /** It will be answered: the head is there. */
+  accepted(headers: HeaderReader): void;
   /** The first content is in a frame: from here on no failover. */
   committed(): void;
   /** All was handed over. The exchange may still be ending. */

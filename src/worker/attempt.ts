@@ -126,6 +126,7 @@ export class Attempt implements ExchangeHandler {
     this.story.headMs = clock.now();
     tellStep('head', this.#tap.address, this.upstream, status);
     if (isStream) {
+      this.#parts.events.accepted(headers);
       const { eventBytesMax } = options.stream;
       const onFallback = () => this.#means.tally.fallback();
       this.#guarded(() => {

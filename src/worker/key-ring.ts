@@ -93,3 +93,13 @@ export function restAfter(
   }
   return { otherKey: false, floorMs: clock.now() + route.rest(upstream.index, ms) };
 }
+
+/** The key that this attempt used is not used before so long; when none of its upstream's may be, the upstream rests. */
+export function restKey(
+  { keys, route }: Means,
+  { upstream, key }: Pick<RunningAttempt, 'upstream' | 'key'>,
+  ms: number,
+): void {
+  const restMs = upstream.apiKeys.length > 1 ? keys.rest(upstream, key, ms).allMs : ms;
+  if (restMs > 0) route.rest(upstream.index, restMs);
+}

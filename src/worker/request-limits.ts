@@ -60,7 +60,10 @@ export class RequestLimits {
   }
 
   left(claims: readonly Claim[]): Budget | undefined {
-    return budgetOf(claims, this.#parts.clock.now());
+    const nowMs = this.#parts.clock.now();
+    // A session that asks for the first time does not know yet where its key's words lie.
+    for (const claim of claims) claim.locate(nowMs);
+    return budgetOf(claims, nowMs);
   }
 
   /** An attempt at this upstream: 0, or how long nobody may ask it. What was taken for an attempt that is not made goes back by `giveUpstream`. */

@@ -1,11 +1,14 @@
 /** An attempt with its place at an upstream: begun, watched, and left once, with what became of it. A stream has one, or two in a race. */
+import { saidRestMs } from '../policy/limit/said-limit.ts';
 import type { RetryBudget } from '../policy/retry.ts';
 import type { Encoder } from '../protocol/dialect.ts';
+import type { HeaderReader } from '../protocol/provider.ts';
 import type { ModelRequest } from '../protocol/request.ts';
 import type { AttemptFact } from '../threads/facts.ts';
 import { Attempt } from './attempt.ts';
 import type { AttemptEvents, AttemptFailure } from './attempt-parts.ts';
 import type { Continuation } from './continuation.ts';
+import { restKey } from './key-ring.ts';
 import type { Means } from './means.ts';
 import type { Place, PlaceOutcome } from './place.ts';
 import { resumptionOf } from './resumes.ts';
@@ -85,6 +88,13 @@ export class RunningAttempt implements AttemptEvents {
 
   get provider(): string {
     return this.upstream.options.provider;
+  }
+
+  /** One that has used the last of what its upstream allows is not asked again before it is allowed more. */
+  accepted(headers: HeaderReader): void {
+    const { means } = this.#parts;
+    const restMs = saidRestMs(headers, means.clock.wall());
+    if (restMs > 0) restKey(means, this, restMs);
   }
 
   committed(): void {

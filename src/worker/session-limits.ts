@@ -1,20 +1,25 @@
 /** What limits the requests of one session: its key, resolved once, the model it asks for, and everybody together. */
 import type { MillraceError } from '../errors.ts';
-import type { Claim } from '../policy/limit/claim.ts';
+import type { Budget, Claim } from '../policy/limit/claim.ts';
 import type { LimitPlan } from '../policy/limit/limit-plan.ts';
+import type { LimitScope } from '../policy/limit/limit-scopes.ts';
+import type { SessionFacts } from '../threads/messages.ts';
+import type { Budgets } from './budgets.ts';
 import type { RequestLimits } from './request-limits.ts';
 
 export class SessionLimits {
   readonly #limits: RequestLimits;
-  readonly #principal: string;
+  readonly #budgets: Budgets;
+  readonly #facts: SessionFacts;
   #plan: LimitPlan | undefined;
   #key: Claim | undefined;
   #model: string | undefined;
   #claims: readonly Claim[] = [];
 
-  constructor(limits: RequestLimits, principal: string) {
+  constructor(limits: RequestLimits, budgets: Budgets, facts: SessionFacts) {
     this.#limits = limits;
-    this.#principal = principal;
+    this.#budgets = budgets;
+    this.#facts = facts;
   }
 
   /** A request for this model ('' = none is named). An error: it is refused. */
@@ -25,24 +30,39 @@ export class SessionLimits {
 
   /** What is left after it, in the words of OpenAI's HTTP API. Undefined: nothing limits it. */
   headers(): Readonly<Record<string, string>> | undefined {
-    const left = this.#limits.left(this.#claims);
-    if (!left) return undefined;
-    return {
-      'x-ratelimit-limit-requests': String(left.limit),
-      'x-ratelimit-remaining-requests': String(left.remaining),
-      'x-ratelimit-reset-requests': durationOf(left.resetMs),
-    };
+    const budgets = this.#budgets.of(this.#facts).filter(({ scope }) => isOfMinute(scope));
+    const requests = headersOf('requests', this.#limits.left(this.#claims));
+    const tokens = headersOf('tokens', this.#limits.left(budgets));
+    return requests || tokens ? { ...requests, ...tokens } : undefined;
   }
 
   #resolve(model: string): void {
     const { plan } = this.#limits;
     if (plan === this.#plan && model === this.#model) return;
-    if (plan !== this.#plan) this.#key = plan.claim('key', this.#principal);
+    if (plan !== this.#plan) this.#key = plan.claim('key', this.#facts.principal);
     this.#plan = plan;
     this.#model = model;
     const ofModel = model === '' ? undefined : plan.claim('model', model);
     this.#claims = [this.#key, ofModel, plan.global].filter((claim) => claim !== undefined);
   }
+}
+
+/** Before the answer has set anything aside of them. Those of a day and running answers have no such headers. */
+function isOfMinute(scope: LimitScope): boolean {
+  return scope === 'input_tokens' || scope === 'output_tokens';
+}
+
+function headersOf(
+  what: 'requests' | 'tokens',
+  left: Budget | undefined,
+): Readonly<Record<string, string>> | undefined {
+  return (
+    left && {
+      [`x-ratelimit-limit-${what}`]: String(left.limit),
+      [`x-ratelimit-remaining-${what}`]: String(left.remaining),
+      [`x-ratelimit-reset-${what}`]: durationOf(left.resetMs),
+    }
+  );
 }
 
 /** As that API writes it: 120ms, 1.5s, 6m0s. */

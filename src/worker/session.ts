@@ -96,7 +96,7 @@ export class Session {
     };
     this.#models = allowedModels(parts.means.route.models, parts.facts.rights);
     this.#conversation = parts.dialect.conversation(bounds, this.#models);
-    this.#limits = new SessionLimits(parts.means.limits, parts.facts.principal);
+    this.#limits = new SessionLimits(parts.means.limits, parts.means.budgets, parts.facts);
     this.#lanes = new Lanes({
       runningMax: session.runningRequestsMax,
       queuedMax: session.queuedRequestsMax,

@@ -10,6 +10,7 @@ import { type Claim, KeyClaim, WordClaim } from './claim.ts';
 import { DayQuota } from './day-quota.ts';
 import { clear, KeyedLimit, type LimitSlots } from './keyed-limit.ts';
 import { createAlgorithm } from './limit-rule.ts';
+import type { LimitScope } from './limit-scopes.ts';
 import type { Algorithm } from './limit-words.ts';
 import { MinuteBudget } from './minute-budget.ts';
 import { type BudgetKind, budgetKinds } from './reservation.ts';
@@ -121,9 +122,17 @@ export class LimitPlan {
     return limit && new KeyClaim(scope, this.isShadow(scope), limit, key);
   }
 
-  /** Which scope a rule's number is of; absent: of limits that are no more. */
-  scopeOf(rule: number): KeyedScope | undefined {
-    return (rule & 1) === this.#parity ? keyedScopes[rule >> 1] : undefined;
+  /** Whose a rule's number is, with the time of its clock; undefined: of limits that are no more. */
+  limitOf(rule: number): { scope: LimitScope; limit: KeyedLimit; nowMs: number } | undefined {
+    if (!this.#byRule[rule]) return undefined;
+    const number = (rule >> 1) - FIRST_BUDGET;
+    const nowMs = this.#timeFor(number, this.#clock.now());
+    const scope = number < 0 ? keyedScopes[rule >> 1] : budgetKinds[number];
+    const limit =
+      number < 0
+        ? this.#keyed.get(keyedScopes[rule >> 1])
+        : this.#budgets.get(budgetKinds[number])?.ofKey;
+    return limit && { scope, limit, nowMs };
   }
 
   /** May the slot of these words be another key's? */

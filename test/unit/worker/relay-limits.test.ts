@@ -165,6 +165,28 @@ describe('limits of upstreams', () => {
     r.assertIdle();
   });
 
+  test('an upstream that says with an answer that it was the last is left alone until its time', async () => {
+    const r = start({});
+    const spent = { 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '500ms' };
+    const asked = () => r.transport.exchanges.map(({ upstream }) => upstream);
+    r.ask(1);
+    await r.settle();
+    const [first] = asked();
+    r.transport.last.sent().head(200, spent).say('fine').stop().done().end();
+    await r.settle();
+    for (let n = 0; n < 3; n += 1) assert.equal(await answer(r, 1), 'fine');
+    assert.ok(
+      asked()
+        .slice(1)
+        .every((name) => name !== first),
+      asked().join(),
+    );
+    await r.pass(510);
+    for (let n = 0; n < 2; n += 1) assert.equal(await answer(r, 1), 'fine');
+    assert.ok(asked().slice(4).includes(first));
+    r.assertIdle();
+  });
+
   test('whoever waits longer than the line is told so', async () => {
     const perUpstream = { maxRequestsPerSecond: 0.01, maxBurst: 1 };
     const r = start({ perUpstream }, { pool: { waitTimeoutMs: 50 } });
