@@ -66,6 +66,7 @@ const samples: readonly [path: string, text: string, complaint: RegExp][] = [
   ['src/main/a.ts', "export { b } from '../worker/b.ts';", /main may not import worker/],
   ['src/main/a.ts', "const b = await import('../worker/b.ts');", /main may not import worker/],
   ['src/main/a.ts', "import {\n  type B,\n  c,\n} from '../worker/b.ts';", /main may not import/],
+  ['src/main/a.ts', "import { b } from '../codec/choice.ts';", /main never compresses/],
   ['src/errors.ts', "import { must } from './must.ts';", /may import nothing/],
   ['src/policy/a.ts', "import { b } from '../options/b.ts';", /policy may not import options/],
   ['src/protocol/a.ts', "import { b } from '../policy/b.ts';", /protocol may not import policy/],

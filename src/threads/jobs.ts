@@ -6,6 +6,7 @@ import { Piscina } from 'piscina';
 import { threadFlags } from './flags.ts';
 
 const IDLE_TIMEOUT_MS = 5_000;
+const NICE = 10;
 
 export interface JobsOptions {
   readonly threadsMax: number;
@@ -31,6 +32,8 @@ export function createJobs({ threadsMax, entry }: JobsOptions): Jobs {
         maxThreads: threadsMax,
         idleTimeout: IDLE_TIMEOUT_MS,
         recordTiming: false,
+        // Main and the workers come first: what is done here can wait. Elsewhere it would be the whole process.
+        niceIncrement: process.platform === 'linux' ? NICE : 0,
         ...threadFlags(),
       });
       const job: Promise<unknown> = pool.run(argument, { name });

@@ -5,7 +5,7 @@ import { channels } from '../observe/channels.ts';
 import type { Address } from './outbox.ts';
 import type { Upstream } from './route.ts';
 
-const { route, stream, chunk } = channels;
+const { route, stream, chunk, compress } = channels;
 
 const of = ({ slot, stream: number }: Address) => ({ session: slot, stream: number });
 
@@ -40,6 +40,17 @@ export function tellRead(address: Address, { options }: Upstream, bytes: number)
 
 export function tellFailed(address: Address, upstream: string, code: Code): void {
   if (stream.hasSubscribers) stream.publish({ step: 'failed', ...of(address), upstream, code });
+}
+
+/** A frame became so many bytes by the encoding that its client asked for. */
+export function tellPacked(
+  address: Address,
+  sequence: number,
+  bytes: number,
+  packedBytes: number,
+): void {
+  if (!compress.hasSubscribers) return;
+  compress.publish({ step: 'packed', ...of(address), sequence, bytes, packedBytes });
 }
 
 /** A frame goes to the down ring, or waits for credit. */

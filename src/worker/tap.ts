@@ -9,7 +9,7 @@ import { type Epitaph, encodeEpitaph } from '../threads/epitaph-record.ts';
 import type { Packed, Packer } from './compress.ts';
 import type { Address, Outbox, Written } from './outbox.ts';
 import type { Pace } from './pace.ts';
-import { tellFrame } from './points.ts';
+import { tellFrame, tellPacked } from './points.ts';
 
 /** Where the frames of a stream leave: all that its attempts need to know of it. */
 export interface Outlet {
@@ -150,6 +150,7 @@ export class Tap implements FrameSink, Outlet {
     const packed = this.#packer.pack(frame);
     if (packed instanceof Promise) return void this.#later(flags, sequence, frame, packed);
     if (packed === undefined) return this.#put(Kind.frame, flags, sequence, 0, frame);
+    tellPacked(this.address, sequence, length, packed.byteLength);
     this.#put(Kind.frame, flags | PACKED, sequence, 0, packed);
   }
 
@@ -167,6 +168,7 @@ export class Tap implements FrameSink, Outlet {
     const packed = await packing;
     place.pending = false;
     if (packed) {
+      tellPacked(this.address, sequence, place.bytes.byteLength, packed.byteLength);
       place.bytes = packed;
       place.flags |= PACKED;
     }

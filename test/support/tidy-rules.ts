@@ -204,6 +204,12 @@ function judgeImport(path: string, from: string, typeOnly: boolean): string[] {
       `${path}: options/schema.ts loads zod on every thread that imports it; import its types, or names from options/names.ts`,
     );
   }
+  if (layer === 'main' && other === 'codec' && !typeOnly && !mainMayOfCodec.has(target)) {
+    return [
+      ...wrong,
+      `${path}: main never compresses: of codec/ it loads ${[...mainMayOfCodec].join(', ')} only (${rulesFile})`,
+    ];
+  }
   if (other === layer) return wrong;
   const known = layers[layer];
   if (known === undefined) {
@@ -217,6 +223,13 @@ function judgeImport(path: string, from: string, typeOnly: boolean): string[] {
   ];
 }
 
+/** Words, tables and bytes; and what a WebSocket server does on its own thread when it is asked to. */
+const mainMayOfCodec: ReadonlySet<string> = new Set([
+  'src/codec/negotiate.ts',
+  'src/codec/dictionary-table.ts',
+  'src/codec/dictionaries.ts',
+  'src/codec/permessage-deflate.ts',
+]);
 const rulesFile = 'test/support/tidy-rules.ts';
 const mayLoadSchema = ['options', 'cli', 'engine', 'index'];
 
