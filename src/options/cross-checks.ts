@@ -1,5 +1,11 @@
 /** What must hold between options, and what the schema cannot see in one. */
-import { dialectNames, providerNames, SOCKET_PROVIDER, textDialectNames } from './names.ts';
+import {
+  dialectNames,
+  EVENT_SOCKET_PROVIDER,
+  providerNames,
+  SOCKET_PROVIDER,
+  textDialectNames,
+} from './names.ts';
 import { nearest } from './nearest.ts';
 import { dotted, type Path, type Problem } from './paths.ts';
 import type { Options } from './schema.ts';
@@ -51,7 +57,7 @@ function ports({ server, admin }: Options): Problem[] {
 /** A WebSocket back end is no HTTP upstream, nor the other way round. */
 function backEnds({ upstreams, proxy, memory }: Options): Problem[] {
   const problems = upstreams.flatMap((upstream, index): Problem[] => {
-    const { provider, url, models, reuse, healthPath, healthCheck } = upstream;
+    const { provider, url, models, reuse, healthPath, healthCheck, resume } = upstream;
     const isSocket = provider === SOCKET_PROVIDER;
     const wrong = (key: string, text: string, got: unknown): Problem => ({
       path: ['upstreams', index, key],
@@ -59,10 +65,13 @@ function backEnds({ upstreams, proxy, memory }: Options): Problem[] {
       got,
     });
     const found: Problem[] = [];
-    if (isSocket !== /^wss?:/.test(url)) {
+    const isEvents = provider === EVENT_SOCKET_PROVIDER && /^wss?:/.test(url);
+    if (isEvents && resume !== 'none')
+      found.push(wrong('resume', 'needs a URL with http:// or https://', resume));
+    if (!isEvents && isSocket !== /^wss?:/.test(url)) {
       const text = isSocket
         ? 'must begin with ws:// or wss:// for the provider websocket'
-        : 'must begin with http:// or https:// (ws:// and wss:// are for the provider websocket)';
+        : 'must begin with http:// or https:// (ws:// and wss:// are for the providers websocket and openai-responses)';
       found.push(wrong('url', text, url));
     }
     if (isSocket && models.length > 0)

@@ -18,6 +18,8 @@ export const textDialectNames = ['chat', 'responses', 'responses-http', 'complet
 export type DialectName = (typeof dialectNames)[number] | (string & {});
 
 export const providerNames = ['openai-chat', 'openai-responses', 'anthropic', 'ollama'] as const;
+/** The provider whose upstreams may be asked over a WebSocket. */
+export const EVENT_SOCKET_PROVIDER = 'openai-responses';
 /** The provider of upstreams that no LLM stream goes to: WebSocket back ends of the dialect `proxy`. */
 export const SOCKET_PROVIDER = 'websocket';
 

@@ -18,7 +18,7 @@ export const upstream = z.strictObject({
   url: z
     .url({ protocol: /^(https?|wss?)$/ })
     .describe(
-      'Base URL, up to and including /v1 (for ollama: without a path); of a WebSocket back end: its address, ws:// or wss://.',
+      'Base URL, up to and including /v1 (for ollama: without a path); of a WebSocket back end: its address, ws:// or wss://. With ws:// or wss://, openai-responses is asked over its WebSocket, which is kept for the next turns.',
     ),
   apiKey: z
     .string()

@@ -6,21 +6,25 @@ import type {
   Transport,
   UpstreamAddress,
 } from '../../protocol/transport.ts';
+import { EventSocketTransport } from './event-socket.ts';
 import { HttpTransport } from './http.ts';
 import { RawTransport } from './raw.ts';
 import type { SocketOptions } from './sockets.ts';
+import { WebSocketTransport } from './websocket.ts';
 
 export class UpstreamTransport implements Transport {
   readonly #raw: RawTransport;
   readonly #undici: HttpTransport;
+  readonly #events: EventSocketTransport;
 
   constructor(options: SocketOptions) {
     this.#raw = new RawTransport(options);
     this.#undici = new HttpTransport(options);
+    this.#events = new EventSocketTransport(options, new WebSocketTransport(options));
   }
 
   get sockets(): number {
-    return this.#raw.sockets + this.#undici.sockets;
+    return this.#raw.sockets + this.#undici.sockets + this.#events.sockets;
   }
 
   open(upstream: UpstreamAddress, request: ExchangeRequest, handler: ExchangeHandler): Exchange {
@@ -40,10 +44,11 @@ export class UpstreamTransport implements Transport {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#raw.close(), this.#undici.close()]);
+    await Promise.all([this.#raw.close(), this.#undici.close(), this.#events.close()]);
   }
 
-  #of({ reader }: UpstreamAddress): RawTransport | HttpTransport {
+  #of({ origin, reader }: UpstreamAddress): Transport {
+    if (origin.startsWith('ws')) return this.#events;
     return reader === 'undici' ? this.#undici : this.#raw;
   }
 }

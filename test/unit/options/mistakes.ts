@@ -375,7 +375,7 @@ export const mistakes: readonly Mistake[] = [
     what: 'a password in a bad URL',
     file: yaml('upstreams:\n  - {name: a, url: "ws://me:sk-secret@a/v1"}\n'),
     says: [
-      'upstreams[0].url must begin with http:// or https:// (ws:// and wss:// are for the provider websocket), got "ws://…@a/v1" (file FILE:2:20)',
+      'upstreams[0].url must begin with http:// or https:// (ws:// and wss:// are for the providers websocket and openai-responses), got "ws://…@a/v1" (file FILE:2:20)',
     ],
   },
   {
