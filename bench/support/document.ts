@@ -1,5 +1,5 @@
 /**
- * Fills the figures of docs/PERFORMANCE.md from bench/results/: everything between `<!-- figures -->` and
+ * Fills the figures of docs/PERFORMANCE.md from bench/results/: the sections between `<!-- figures -->` and
  * `<!-- /figures -->` is written by this, never by hand.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -58,16 +58,22 @@ export function section(result: Kept): string {
   return lines.join('\n');
 }
 
-/** The text with its figures replaced. Throws when the marks are missing. */
+/** The text with the sections of these results replaced or added; those of other benches stay. Throws when the marks are missing. */
 export function filled(text: string, results: readonly Kept[]): string {
   const start = text.indexOf(START);
   const end = text.indexOf(END);
   if (start < 0 || end < start) throw new Error(`the document lacks ${START} … ${END}`);
-  const body = results.map(section).join('\n');
+  const sections = new Map<string, string>();
+  for (const old of text.slice(start + START.length, end).split(/^(?=### )/m)) {
+    const title = /^### (.*)$/m.exec(old)?.[1];
+    if (title !== undefined) sections.set(title, `${old.trimEnd()}\n`);
+  }
+  for (const result of results) sections.set(result.title, section(result));
+  const body = [...sections.values()].join('\n');
   return `${text.slice(0, start + START.length)}\n\n${body}\n${text.slice(end)}`;
 }
 
-/** Results on disk in the order of `names`; benches that never ran here are left out. */
+/** Results on disk in the order of `names`; benches that never ran here keep what the document says. */
 export function writeDocument(names: readonly string[], results: URL, document: URL): void {
   const files = readdirSync(results);
   const kept = names

@@ -44,6 +44,20 @@ test('only what lies between the marks is replaced, and a second time gives the 
   assert.equal(filled(once, [result]), once);
 });
 
+test('sections of other benches stay where they are', () => {
+  const other = { ...result, title: 'Other', notes: ['new'] };
+  const both = filled('<!-- figures -->\n<!-- /figures -->\n', [
+    { ...other, notes: ['old'] },
+    result,
+  ]);
+  const again = filled(both, [other]);
+  assert.equal(again, both.replace('- old', '- new'));
+  assert.deepEqual(
+    [...again.matchAll(/^### (.*)$/gm)].map(([, title]) => title),
+    ['Other', 'Echo'],
+  );
+});
+
 test('a document without marks is refused', () => {
   assert.throws(() => filled('nothing here', [result]), /lacks/);
 });
