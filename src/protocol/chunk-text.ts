@@ -154,7 +154,7 @@ export function cutBody(
   let units = 0;
   while (at < end) {
     const byte = bytes[at];
-    if (byte >= PRINTABLE_FIRST && byte < 0x7f && byte !== BACKSLASH && held !== PREFIX) {
+    if (plain[byte] === 1 && held !== PREFIX) {
       const stop = Math.min(end, at + size - count);
       if (at === stop) return found(cut, at, at);
       const begun = at;
@@ -203,13 +203,21 @@ function found(cut: BodyCut, end: number, whole: number): void {
   cut.whole = whole;
 }
 
+/** 1: begins a grapheme and is one byte, neither escape nor control. */
+const plain = new Uint8Array(256);
+plain.fill(1, PRINTABLE_FIRST, PRINTABLE_FIRST + PRINTABLE_COUNT);
+plain[BACKSLASH] = 0;
+
 function printableEnd(bytes: Uint8Array, from: number, stop: number): number {
   let at = from;
-  while (at < stop) {
-    const byte = bytes[at];
-    if (byte < PRINTABLE_FIRST || byte >= 0x7f || byte === BACKSLASH) break;
-    at++;
+  // Four at once: the sum is 4 where all are plain.
+  while (
+    at + 4 <= stop &&
+    plain[bytes[at]] + plain[bytes[at + 1]] + plain[bytes[at + 2]] + plain[bytes[at + 3]] === 4
+  ) {
+    at += 4;
   }
+  while (at < stop && plain[bytes[at]] === 1) at++;
   return at;
 }
 
