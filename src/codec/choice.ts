@@ -7,6 +7,7 @@ import {
   type Coder,
   codecNames,
   codecUnavailable,
+  levels,
   type SourceName,
 } from './codec.ts';
 import { measured, measuredTokens, type Row } from './measured.ts';
@@ -29,12 +30,19 @@ export interface Choice {
  * Larger inputs are work for the jobs pool: by measurement they would hold up a worker's other streams for about a millisecond (of
  * node:zlib, where it is the only source).
  */
-export const inlineBytesMax: Readonly<Record<CodecName, number>> = {
+const inlineBytes: Readonly<Record<CodecName, number>> = {
   gzip: 32 * 1024,
   deflate: 32 * 1024,
   brotli: 64 * 1024,
   zstd: 256 * 1024,
 };
+
+/** Levels above the normal one may take a hundred times as long. */
+const HARD_BYTES = 1_024;
+
+export function inlineBytesMax(codec: CodecName, level: number): number {
+  return level > levels[codec].normal ? HARD_BYTES : inlineBytes[codec];
+}
 
 export function codecOf(encoding: EncodingName): CodecName {
   return encoding === 'zstd+dict' ? 'zstd' : encoding;

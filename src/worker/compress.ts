@@ -5,7 +5,13 @@
  */
 
 import { chooseCoder, codecOf, inlineBytesMax } from '../codec/choice.ts';
-import { type CodecName, type Coder, type Dictionary, DOES_NOT_FIT } from '../codec/codec.ts';
+import {
+  type CodecName,
+  type Coder,
+  type Dictionary,
+  DOES_NOT_FIT,
+  levels,
+} from '../codec/codec.ts';
 import { DICTIONARY_LEVEL, loadDictionary } from '../codec/dictionaries.ts';
 import type { EncodingName } from '../codec/negotiate.ts';
 import { asMillraceError } from '../errors.ts';
@@ -49,7 +55,8 @@ export class Compress {
     if (!dictionary && byteLength < compression.minCompressSize) return undefined;
     const codec = codecOf(encoding);
     const level = dictionary ? DICTIONARY_LEVEL : levelOf(compression, codec);
-    if (byteLength > inlineBytesMax[codec]) {
+    // A dictionary has a level of its own, and what it is for is short.
+    if (byteLength > inlineBytesMax(codec, dictionary ? levels.zstd.normal : level)) {
       return this.#elsewhere(frame, encoding, { codec, level, hash: dictionary?.hash });
     }
     const { coder, blocks } = chooseCoder(codec, byteLength, dictionary !== undefined);

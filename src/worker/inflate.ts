@@ -41,7 +41,12 @@ export function createInflater(
   }
   function here(bytes: Uint8Array, known: Dictionary | undefined): Uint8Array | undefined {
     const most = Math.min(bytesMax, HERE_BYTES_MAX);
-    const { coder, blocks } = chooseCoder(codec, bytes.byteLength, known !== undefined);
+    const { coder, blocks } = chooseCoder(
+      codec,
+      bytes.byteLength,
+      known !== undefined,
+      'decompress',
+    );
     if (blocks) inCodec(true);
     try {
       return coder.decompress(bytes, most, known);

@@ -40,7 +40,8 @@ export function compress({ codec, level, hash, bytes }: CompressJob): Uint8Array
 export function inflate({ codec, hash, bytes, bytesMax }: InflateJob): InflateAnswer {
   const dictionary = of(hash);
   try {
-    const { coder } = chooseCoder(codec, bytes.byteLength, dictionary !== undefined);
+    const has = dictionary !== undefined;
+    const { coder } = chooseCoder(codec, bytes.byteLength, has, 'decompress');
     return { bytes: coder.decompress(bytes, bytesMax, dictionary) };
   } catch (thrown) {
     return { error: asMillraceError(thrown).toWire() };
