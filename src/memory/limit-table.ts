@@ -15,7 +15,8 @@
  *                 └───▶ free (another has the same key, or its thread is gone)
  *
  * One key, one slot: whoever claims looks at all PROBES slots *after* its claim can be seen. Of two that claim for one key at once each sees the other, or one
- * of them is open already: the one in the higher slot withdraws, the one in the lower waits for that; a bounded time, for the other may have died.
+ * of them is open already: the one in the higher slot withdraws, the one in the lower waits for that; a bounded time, for the other may have died. Whoever has withdrawn gives the
+ * other about a millisecond to open; a thread that was stopped just then for longer makes this one's key one without room, for as long as it stands still.
  *
  * A claim belongs to its thread until that opens it or withdraws, however long it takes: nobody can tell a thread that was stopped in the middle from a dead one, and it still
  * writes. So a sweep leaves claims alone; the claims of a thread that has ended are freed by whoever knows that it has (`disown`). Where nobody does, a thread killed in that
@@ -164,6 +165,7 @@ class Table implements LimitTable {
       if (free === FOUND) return true;
       if (free < 0) return false;
       if (this.#claim(key, free)) return true;
+      if (!this.#outlast(key)) return false;
     }
     return false;
   }
@@ -284,6 +286,21 @@ class Table implements LimitTable {
     key.at = slot + LimitSlotWord.word0;
     key.tag = own | State.open;
     return true;
+  }
+
+  /** Whoever else is bringing this key (or one like it) gets the time for it. False: that takes too long, its thread was stopped in the middle. */
+  #outlast(key: LimitKey): boolean {
+    const alike = (key.rule << RULE_SHIFT) | ((key.high >>> 22) << HASH_SHIFT) | State.claimed;
+    for (let looks = 0; looks <= this.#looksMax; looks++) {
+      let probe = 0;
+      while (probe < this.#probes) {
+        const tag = this.#atomics.load(this.#words, this.#slot(key.low + probe));
+        if (((tag ^ alike) & (RULE | HASH | STATE)) === 0) break;
+        probe++;
+      }
+      if (probe === this.#probes) return true;
+    }
+    return false;
   }
 
   /** Out of `claimed`, without its owner. False: that claim is no more. */
