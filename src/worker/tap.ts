@@ -154,7 +154,7 @@ export class Tap implements FrameSink, Outlet {
     this.#put(Kind.frame, flags | PACKED, sequence, 0, packed);
   }
 
-  /** Keeps the frame's place until another thread has compressed it. */
+  /** Keeps the frame's place until another thread has compressed it: nothing of its session overtakes it, as if it waited for credit. */
   async #later(
     flags: number,
     sequence: number,
@@ -165,6 +165,7 @@ export class Tap implements FrameSink, Outlet {
     this.#stepped = false;
     place.pending = true;
     this.#queue.push(place);
+    if (!this.#holding && this.#queue[0] === place) this.#outbox.wait(this, 'no-credit');
     const packed = await packing;
     place.pending = false;
     if (packed) {
@@ -172,7 +173,8 @@ export class Tap implements FrameSink, Outlet {
       place.bytes = packed;
       place.flags |= PACKED;
     }
-    if (!this.#gone && this.#queue[0] === place) this.resume();
+    // Also when it is gone: others may have waited behind it.
+    this.#outbox.credited(this.address.slot);
   }
 
   /** The only frame, or the last one: answers the message. */
@@ -260,6 +262,7 @@ export class Tap implements FrameSink, Outlet {
   #flush(): boolean {
     for (let head = this.#queue[0]; head !== undefined; head = this.#queue[0]) {
       const { kind, flags, sequence, aux0, bytes, paced, booked } = head;
+      if (head.pending) this.#outbox.wait(this, 'no-credit');
       if (head.pending || this.#early(paced)) return false;
       if (!this.#settled(this.#outbox.write(this.address, kind, flags, sequence, aux0, bytes))) {
         return false;

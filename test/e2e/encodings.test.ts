@@ -176,7 +176,10 @@ for (const backend of backendsHere) {
       t.after(() => it.client.socket.terminate());
       it.send(turn(`@echo ${long(12_000)}`));
       it.client.send(turn('@echo second'));
-      const first = saidIn(await it.until('response.completed'));
+      const events = await it.until('response.completed');
+      const ids = events.map(({ response }) => (response as { id: string } | undefined)?.id);
+      assert.equal(new Set(ids.filter(Boolean)).size, 1, 'the next answer began too early');
+      const first = saidIn(events);
       assert.equal(first, long(12_000));
       assert.equal(saidIn(await it.until('response.completed')), 'second');
     });

@@ -4,6 +4,7 @@ import type { RecordHeader, RingProducer, SessionCells } from '../../../src/memo
 import { Kind } from '../../../src/memory/layout.ts';
 import { allocateLedger, openLedger } from '../../../src/memory/ledger.ts';
 import { allocateSlab, openSlab } from '../../../src/memory/slab.ts';
+import type { Packed, Packer } from '../../../src/worker/compress.ts';
 import { Outbox } from '../../../src/worker/outbox.ts';
 import { Tap } from '../../../src/worker/tap.ts';
 import { SimulatedWorld } from '../../support/simulated-world.ts';
@@ -46,10 +47,93 @@ function rig() {
     retired: () => false,
     onFull: () => {},
   });
-  const tap = (stream: number) => new Tap(outbox, { slot: 1, generation: 1, stream }, 0);
+  const tap = (stream: number, packer?: Packer) =>
+    new Tap(outbox, { slot: 1, generation: 1, stream }, 0, packer);
   const say = (to: Tap, text: string, at = 0) => to.frame(Buffer.from(text), text.length, 0, at);
   return { world, cells, place, records, outbox, tap, say };
 }
+
+/** Compresses texts in capitals: long ones when it is told to. */
+function packer() {
+  const waiting: (() => void)[] = [];
+  const made = (text: string): Packed => Buffer.from(`<${text}>`);
+  const it: Packer = {
+    pack(frame) {
+      const text = Buffer.from(frame).toString();
+      if (text.startsWith('plain')) return undefined;
+      if (!text.startsWith('large')) return made(text);
+      return new Promise((resolve) => waiting.push(() => resolve(made(text))));
+    },
+  };
+  return { it, waiting };
+}
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+describe('frames that are compressed', () => {
+  test('leave in their order, behind those that another thread is at, over all answers of a session', async () => {
+    const r = rig();
+    r.cells.credit = 1_000;
+    const { it, waiting } = packer();
+    const first = r.tap(1, it);
+    const second = r.tap(2, it);
+    r.say(first, 'small', 0);
+    r.say(first, 'large 1', 1);
+    r.say(first, 'plain', 2);
+    r.say(first, 'large 2', 3);
+    // The next answer of the same lane must not overtake the end of the one before it.
+    r.say(second, 'later', 0);
+    const texts = () => r.records.map(({ text }) => text);
+    assert.deepEqual(texts(), ['<small>']);
+    assert.equal(first.clear(), false);
+    waiting[1]();
+    await turn();
+    assert.deepEqual(texts(), ['<small>']);
+    // Credit does not let anybody pass.
+    r.outbox.credited(1);
+    assert.deepEqual(texts(), ['<small>']);
+    waiting[0]();
+    await turn();
+    assert.deepEqual(texts(), ['<small>', '<large 1>', 'plain', '<large 2>', '<later>']);
+    assert.equal(r.outbox.waiting, 0);
+    assert.equal(r.outbox.ledger.held('outbox'), 0);
+  });
+
+  test('without credit a compressed frame waits as any other', async () => {
+    const r = rig();
+    const { it, waiting } = packer();
+    const tap = r.tap(1, it);
+    r.say(tap, 'large', 0);
+    waiting[0]();
+    await turn();
+    assert.equal(r.records.length, 0);
+    r.cells.credit = 1;
+    r.outbox.credited(1);
+    assert.deepEqual(
+      r.records.map(({ text }) => text),
+      ['<large>'],
+    );
+    assert.equal(r.cells.spent, 7, 'what is sent costs, not what it was');
+  });
+
+  test('an answer that nobody reads any more lets those behind it go', async () => {
+    const r = rig();
+    r.cells.credit = 1_000;
+    const { it, waiting } = packer();
+    const left = r.tap(1, it);
+    r.say(left, 'large', 0);
+    const other = r.tap(2, it);
+    r.say(other, 'other', 0);
+    left.discard();
+    waiting[0]();
+    await turn();
+    assert.deepEqual(
+      r.records.map(({ text }) => text),
+      ['<other>'],
+    );
+    assert.equal(r.outbox.ledger.held('outbox'), 0);
+  });
+});
 
 describe('the outbox', () => {
   test('one frame may go while there is credit, however large; the next one waits', () => {
