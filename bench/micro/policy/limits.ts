@@ -4,9 +4,16 @@ import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { allocateLimitTable, openLimitTable } from '../../../src/memory/limit-table.ts';
+import {
+  allocateReservationBook,
+  openReservationBook,
+} from '../../../src/memory/reservation-book.ts';
 import { must } from '../../../src/must.ts';
+import { schema } from '../../../src/options/schema.ts';
 import { RateLimiter } from '../../../src/parts/rate-limiter.ts';
 import { KeyedLimit } from '../../../src/policy/limit/keyed-limit.ts';
+import { LIMIT_ROWS, LimitPlan } from '../../../src/policy/limit/limit-plan.ts';
+import { Reservation } from '../../../src/policy/limit/reservation.ts';
 import { TokenBucket } from '../../../src/policy/limit/token-bucket.ts';
 import type { Bench, Outcome, Reading, Settings } from '../../support/bench.ts';
 import type { Contended } from '../../support/peers/limit-worker.ts';
@@ -17,6 +24,8 @@ const THREADS = 2;
 /** The clock is read once a turn; a turn of a busy loop has about as many checks. */
 const CHECKS_PER_TURN = 32;
 const LEASE = 64;
+/** CPU of a token in the whole relay (bench relay). */
+const TOKEN_US = 16;
 
 export const limits: Bench = {
   name: 'limits',
@@ -73,10 +82,49 @@ function flexible(): Run {
   };
 }
 
+/** A delta of an answer that has all four budgets, most of it set aside at its beginning. */
+function meteredDelta(): Run {
+  const budgets = {
+    inputTokensPerMinute: 500_000_000,
+    outputTokensPerMinute: 500_000_000,
+    tokensPerDay: 1_000_000_000_000,
+    streamsMax: 10,
+  };
+  const { limits: options } = schema.parse({ limits: { tokens: { perKey: budgets } } });
+  const table = openLimitTable(allocateLimitTable(SLOTS, LIMIT_ROWS, 7));
+  const now = () => 1_000;
+  const plan = new LimitPlan(options, table, { now, wall: now });
+  const book = openReservationBook(allocateReservationBook(1));
+  return (checks) => {
+    const taken = Reservation.take(
+      {
+        claims: plan.budgets('a key'),
+        book: {
+          open: (...entry) => book.open(0, 1, ...entry),
+          left: (entry, amount) => book.left(entry, amount),
+          holds: (entry) => book.holds(entry, 1),
+          close: (entry) => book.close(entry, 1),
+        },
+        told: () => {},
+        weights: { cached: 1, reasoning: 1 },
+        now,
+        wall: now,
+      },
+      { input: 1_000, output: checks / 2 },
+    );
+    must('reservation' in taken, 'a budget for one answer');
+    let allowed = 0;
+    for (let at = 0; at < checks; at++) if (taken.reservation.spend(1.2)) allowed++;
+    taken.reservation.settle({ inputTokens: 0, outputTokens: 0 });
+    return allowed;
+  };
+}
+
 const cases: readonly { what: string; run: () => Run; share: number; goal?: number }[] = [
   { what: 'shared check, known slot', run: knownSlot, share: 1, goal: 40 },
   { what: 'shared check, text', run: textKey, share: 1, goal: 20 },
   { what: 'rate-limiter-flexible', run: flexible, share: 1 / 16 },
+  { what: 'delta metered against four budgets', run: meteredDelta, share: 1 },
 ];
 
 async function measure(settings: Settings): Promise<Outcome> {
@@ -101,6 +149,8 @@ async function measure(settings: Settings): Promise<Outcome> {
     leased.push(await contended(permits, LEASE));
     settings.progress(`${THREADS} threads, one key, round ${round + 1}`);
   }
+  // A request's three checks by known slots count on its first token alone: they are left out.
+  const ofToken = values[3].map((rate) => 100 / rate / TOKEN_US);
   const ratio = values[0].map((rate, round) => rate / values[2][round]);
   const readings: Reading[] = cases.map(({ what }, at) => ({
     what,
@@ -130,6 +180,13 @@ async function measure(settings: Settings): Promise<Outcome> {
       },
       { what: together, sense: 'at least', limit: 25, unit: 'M/s', values: single },
       { what: `${together}, leases`, sense: 'at least', limit: 200, unit: 'M/s', values: leased },
+      {
+        what: `metering, of ${TOKEN_US} µs a token (computed)`,
+        sense: 'at most',
+        limit: 2,
+        unit: '%',
+        values: ofToken,
+      },
       { what: 'allocated per check', sense: 'at most', limit: 0.01, unit: 'B', values: bytes },
     ],
     notes: [
