@@ -207,3 +207,29 @@ test('where compression is off every wish is refused', async (t) => {
   t.after(() => refused.client.socket.terminate());
   assert.equal(refused.told, 'identity; refused=off');
 });
+
+for (const backend of backendsHere) {
+  test(`permessage-deflate over ${backend}: a client that offers it reads the same answer, one that does not is not touched`, async (t) => {
+    const engine = createEngine({
+      server: { port: 0, backend },
+      admin: { enabled: false },
+      log: { level: 'silent' },
+      demo: { enabled: true, firstTokenMs: 1, tokensPerSecond: 20_000 },
+      compression: { permessageDeflate: '4KiB' },
+    });
+    t.after(() => engine.close());
+    const { url } = await engine.listen();
+    for (const deflate of [true, false]) {
+      const client = await open(`${url}/v1/responses`, { deflate });
+      t.after(() => client.socket.terminate());
+      assert.equal(client.socket.extensions.includes('permessage-deflate'), deflate);
+      ask(client, `@echo ${long(300)}`);
+      assert.equal(textOf(await answer(client)), long(300));
+    }
+    // What is compressed already is not compressed again, and both may be asked for.
+    const both = await openEncoded(`${url}/v1/responses?encoding=gzip`);
+    t.after(() => both.client.socket.terminate());
+    both.send(turn(`@echo ${long(300)}`));
+    assert.equal(saidIn(await both.until('response.completed')), long(300));
+  });
+}
