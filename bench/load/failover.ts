@@ -16,7 +16,11 @@ const PLAIN = 'plain (ws + fetch + eventsource-parser + JSON)';
 /** Less time than this taken by others before and after: latencies may be believed. */
 const QUIET_SHARE = 0.02;
 /** No probe and no circuit takes the broken upstream out: streams begin there again and again. */
-const always = { enableCircuitBreaker: false, healthCheckIntervalMs: 3_600_000 };
+const always = {
+  enableCircuitBreaker: false,
+  healthCheckIntervalMs: 3_600_000,
+  healthCheckFastMs: 3_600_000,
+};
 const faults = ['refuse', 'reset'] as const;
 const phases = ['before the head', 'before the first token', 'streaming'] as const;
 
@@ -105,6 +109,8 @@ async function run(settings: Settings): Promise<Outcome> {
     ...millraceVariants(settings, '/v1/responses', {
       upstreams: [{ name: 'bad', url: (fault === 'reset' ? broken : refused).url }, good],
       balance: always,
+      // Every turn is a retry, one after the other: more of them than any load may have.
+      stream: { retriesRunningMax: 10_000 },
       // Each failed attempt would be a line.
       log: { level: 'error' },
     })[0],

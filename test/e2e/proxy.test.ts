@@ -92,7 +92,11 @@ async function gateway(
       admin: { port: 0, token: 'admin-secret' },
       threads: { workers: 1 },
       // The first round is the configured order.
-      balance: { loadBalanceStrategy: 'RoundRobin', healthCheckIntervalMs: 60_000 },
+      balance: {
+        loadBalanceStrategy: 'RoundRobin',
+        healthCheckIntervalMs: 60_000,
+        healthCheckFastMs: 60_000,
+      },
       ...options,
     },
     { log: quiet },
