@@ -122,6 +122,27 @@ export class RateLimiter {
     return this.#check(this.#connections, typeof id === 'number' ? String(id) : id);
   }
 
+  /**
+   * LeakyBucket as a pacer: delays instead of refusing.
+   *
+   * @returns how long this request of the key has to wait until its turn comes, in milliseconds; it has taken its turn with that. Undefined: `maxBurst` of them already wait.
+   * @throws MILLRACE_LIMIT_INVALID for another strategy, and for a limiter that is shared: between threads the order of the waiting would not be theirs.
+   */
+  paceRequest(key: string): number | undefined {
+    const { strategy } = this.#rule;
+    if (strategy !== 'LeakyBucket' || this.#memory) {
+      const expected = 'LeakyBucket, in a limiter that is not shared, to pace requests';
+      throw new MillraceError('MILLRACE_LIMIT_INVALID', {
+        option: 'strategy',
+        expected,
+        got: strategy,
+      });
+    }
+    const waitMs = this.#keys.limit.pace(this.#keys.of(text(key)), 1, this.#now());
+    this.#count(waitMs !== undefined);
+    return waitMs;
+  }
+
   /** The key, and the connection of this name, as if they had never come. */
   reset(key: string): void {
     for (const { limit } of [this.#keys, this.#connections]) limit.reset(limit.subject(text(key)));

@@ -100,6 +100,12 @@ export class KeyedLimit {
     return this.algorithm.take(slots, this.#crowd, cost, nowMs);
   }
 
+  /** How long this one has to wait for its turn, which it has with the answer; undefined: as many as the capacity is already wait. For words of one thread. */
+  pace(subject: Subject, cost: number, nowMs: number): number | undefined {
+    const waitMs = this.resetMs(subject, nowMs);
+    return this.take(subject, cost, nowMs) ? waitMs : undefined;
+  }
+
   /** Where the key's words lie, or those of the crowd; undefined where a key without room is not counted. */
   locate(subject: Subject, nowMs: number): { at: number; tag: number } | undefined {
     if (this.#slots.find(subject) || this.#room(subject, nowMs)) return subject;

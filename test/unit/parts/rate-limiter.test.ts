@@ -130,3 +130,21 @@ test('the import loads nothing but itself: no schema, no server, no client', () 
   assert.deepEqual(foreign, []);
   assert.ok(!list.some((name) => /NativeModule (http|https|net|tls)$/.test(name)), list.join());
 });
+
+test('a leaky bucket paces: each of a burst gets its turn, and what would wait too long is told so', () => {
+  let nowMs = 5_000;
+  const clock = () => nowMs;
+  const rule = { strategy: 'LeakyBucket', maxRequestsPerSecond: 10, maxBurst: 3 } as const;
+  const limiter = new RateLimiter({ ...rule, clock });
+  const ask = () => limiter.paceRequest('a');
+  assert.deepEqual([ask(), ask(), ask(), ask()], [0, 100, 200, undefined]);
+  assert.equal(limiter.paceRequest('b'), 0);
+  nowMs += 100;
+  assert.deepEqual([ask(), ask()], [200, undefined]);
+  nowMs += 10_000;
+  assert.equal(ask(), 0);
+  assert.deepEqual([limiter.getStats().allowed, limiter.getStats().refused], [6, 2]);
+  assert.throws(() => new RateLimiter({ clock }).paceRequest('a'), /LeakyBucket/);
+  limiter.share();
+  assert.throws(ask, /not shared/);
+});
