@@ -94,6 +94,21 @@ export function explain(): readonly OptionRow[] {
   return rows;
 }
 
+/** Groups that are absent until somebody writes one, by path: naming one without content turns something on. */
+export function optionalGroups(): ReadonlySet<string> {
+  const found = new Set<string>();
+  const walk = (node: Node, path: readonly string[]) => {
+    for (const [key, child] of Object.entries(node.properties ?? {})) {
+      if (!child.properties) continue;
+      const below = [...path, key];
+      if (!('default' in child) && !node.required?.includes(key)) found.add(below.join('.'));
+      walk(child, below);
+    }
+  };
+  walk(z.toJSONSchema(schema, { io: 'input' }) as Node, []);
+  return found;
+}
+
 function rowsOf(node: Node, path: readonly string[]): OptionRow[] {
   return Object.entries(node.properties ?? {}).flatMap(([key, child]) => {
     const below = [...path, key];

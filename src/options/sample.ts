@@ -2,7 +2,7 @@
  * A configuration to begin with: every option with its sentence, commented out. Made from the schema, so that it says what the
  * program does.
  */
-import { explain, isCommon, type OptionRow } from './explain.ts';
+import { explain, isCommon, type OptionRow, optionalGroups } from './explain.ts';
 
 export type SampleFormat = 'yaml' | 'toml' | 'json';
 
@@ -16,6 +16,8 @@ export interface SampleWish {
 interface Branch {
   readonly key: string;
   readonly row?: OptionRow;
+  /** A group that is absent until it is written: it stands commented out as a whole. */
+  readonly optional: boolean;
   readonly below: Branch[];
 }
 
@@ -35,13 +37,16 @@ export function sampleConfig({ format, schema }: SampleWish): string {
 
 function branches(): Branch[] {
   const root: Branch[] = [];
+  const optional = optionalGroups();
   for (const row of explain()) {
     let level = root;
     const keys = row.path.replaceAll('[]', '.[]').split('.');
     for (const [index, key] of keys.entries()) {
       let branch = level.find((each) => each.key === key);
       if (branch === undefined) {
-        branch = { key, ...(index === keys.length - 1 ? { row } : {}), below: [] };
+        const path = keys.slice(0, index + 1).join('.');
+        const own = index === keys.length - 1 ? { row } : {};
+        branch = { key, ...own, optional: optional.has(path), below: [] };
         level.push(branch);
       }
       level = branch.below;
@@ -53,6 +58,10 @@ function branches(): Branch[] {
 function yaml(level: readonly Branch[], indent: string): string[] {
   return level.flatMap((branch) => {
     const { key, row, below } = branch;
+    if (row === undefined && branch.optional) {
+      const lines = [`${key}:`, ...yaml(below, '  ')].filter((line) => line !== '');
+      return ['', ...lines.map((line) => `${indent}# ${line}`)];
+    }
     if (row === undefined) return ['', `${indent}${key}:`, ...yaml(below, `${indent}  `)];
     const entry = below.find((each) => each.key === '[]' || each.key === '*');
     const said = [...wrapped(row, `${indent}# `)];
@@ -86,9 +95,12 @@ function toml(level: readonly Branch[], path: readonly string[]): string[] {
   return [...lines, ...tables.flatMap((branch) => tomlTable(branch, path))];
 }
 
-function tomlTable({ key, row, below }: Branch, path: readonly string[]): string[] {
+function tomlTable({ key, row, below, optional }: Branch, path: readonly string[]): string[] {
   const name = [...path, key].join('.');
-  if (row === undefined) return ['', `[${name}]`, ...toml(below, [...path, key])];
+  if (row === undefined) {
+    const lines = ['', `[${name}]`, ...toml(below, [...path, key])];
+    return optional ? lines.map((line) => (line === '' ? line : `# ${line}`)) : lines;
+  }
   const [entry] = below;
   const head = entry.key === '*' ? `[${name}.my-name]` : `[[${name}]]`;
   const lines = entry.below.flatMap(({ key: each, row: own }) =>

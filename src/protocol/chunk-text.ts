@@ -2,7 +2,7 @@
  * Text in pieces of a number of graphemes. A piece ends between clusters (graphemes.ts), and between code points always. A cluster of
  * more than CLUSTER_UNITS_MAX code units is cut there: marks without end are no character, and whoever waits for their end waits for ever.
  */
-import { BREAK, isOpen, NOTHING, step } from './graphemes.ts';
+import { BREAK, isOpen, NOTHING, PLAIN, PREFIX, step } from './graphemes.ts';
 import { endsInHalf } from './json-text.ts';
 
 /** UTF-16 code units of one cluster that are never cut apart. */
@@ -52,10 +52,6 @@ export function chunkEnd(text: string, from: number, size: number): number {
   lastCluster = cluster;
   return length;
 }
-
-/** What is held behind ' ' and behind a prefix. */
-const PLAIN = step(NOTHING, 0x20) & HELD;
-const PREFIX = step(NOTHING, 0x600) & HELD;
 
 /** From here on printable, as far as it goes. */
 const printableRun = /[ -~]*/y;

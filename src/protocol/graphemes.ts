@@ -54,6 +54,10 @@ const HELDS = 12;
 export const BREAK = 16;
 /** What is held where no cluster began yet. Its first step always answers BREAK. */
 export const NOTHING = Held.control;
+/** What is held behind a letter, a digit, a sign. */
+export const PLAIN = Held.any;
+/** What is held behind a prefix, to which the next code point belongs. */
+export const PREFIX = Held.prepend;
 
 /** What a cluster holds that begins with a class. */
 function beginning(kind: number): number {

@@ -91,7 +91,11 @@ for (const row of rows.filter((r) => r.kind === 'integer' || r.kind === 'number'
 
 for (const row of rows.filter((r) => r.kind === 'choice')) {
   test(`${row.path} takes its choices and nothing else`, () => {
-    for (const choice of row.choices) assert.equal(check(row, choice), 'accepted');
+    for (const choice of row.choices) {
+      const said = check(row, choice);
+      // Some ask for a companion: that is no complaint about the choice.
+      assert.ok(said === 'accepted' || / needs | is for the provider /.test(said), said);
+    }
     assert.notEqual(check(row, `${row.choices[0]}x`), 'accepted');
     assert.notEqual(check(row, ''), 'accepted');
   });
