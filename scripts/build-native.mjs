@@ -57,4 +57,10 @@ if (existsSync(built) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wa
   writeFileSync(stamp, wanted);
   say(`built native/build/codecs.node in ${((performance.now() - began) / 1000).toFixed(0)} s`);
 }
-if (asked.includes('--test')) run('cargo', ['test', '--release', '--locked', '--quiet']);
+if (asked.includes('--test')) {
+  const { stdout } = spawnSync('rustc', ['-vV'], { encoding: 'utf8' });
+  const host = /^host: (.*)$/m.exec(stdout)?.[1];
+  // The CLI names its target: with the same one everything but the crate is built already.
+  const target = host === undefined ? [] : ['--target', host];
+  run('cargo', ['test', '--release', '--locked', '--quiet', ...target]);
+}
