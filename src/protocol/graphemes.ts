@@ -53,7 +53,7 @@ const HELDS = 12;
 /** Set in a step's answer where the code point begins a new cluster. */
 export const BREAK = 16;
 /** What is held where no cluster began yet. Its first step always answers BREAK. */
-export const NOTHING = Held.control;
+export const NOTHING: number = Held.control;
 /** What is held behind a letter, a digit, a sign. */
 export const PLAIN = Held.any;
 /** What is held behind a prefix, to which the next code point belongs. */
@@ -125,38 +125,46 @@ for (let held = 0; held < HELDS; held++) {
   }
 }
 
-/** Blocks of 128 code points; blocks that are alike are one. Made at the first use. */
+/** Blocks of 128 code points; blocks that are alike are one, the first is of nothing special. Made at the first use, in about a millisecond. */
 let blockOf: Uint8Array | undefined;
 let blocks: Uint8Array = new Uint8Array(0);
 
 function build(): Uint8Array {
-  const classes = new Uint8Array(0x110000);
+  const touched = new Map<number, Uint8Array>();
+  const set = (kind: number, from: number, to: number) => {
+    for (let at = from; at < to; ) {
+      const block = at >> 7;
+      const end = Math.min(to, (block + 1) << 7);
+      const classes = touched.get(block) ?? new Uint8Array(128);
+      touched.set(block, classes.fill(kind, at & 127, end - (block << 7)));
+      at = end;
+    }
+  };
   let at = 0;
   for (const line of graphemeRanges) {
     for (const run of line.split(',')) {
       const [gap, length, kind] = run.split(' ').map((digits) => Number.parseInt(digits, 36));
-      classes.fill(kind, at + gap, at + gap + length);
+      set(kind, at + gap, at + gap + length);
       at += gap + length;
     }
   }
   // Every 28th syllable has no final consonant (The Unicode Standard, 3.12).
-  for (let i = 0; i < 11_172; i++) classes[0xac00 + i] = i % 28 === 0 ? Class.lv : Class.lvt;
+  set(Class.lvt, 0xac00, 0xac00 + 11_172);
+  for (let i = 0; i < 11_172; i += 28) set(Class.lv, 0xac00 + i, 0xac00 + i + 1);
   const known = new Map<string, number>();
   const index = new Uint8Array(0x110000 >> 7);
-  const kept: Uint8Array[] = [];
-  for (let block = 0; block < index.length; block++) {
-    const part = classes.subarray(block << 7, (block + 1) << 7);
-    const key = String.fromCharCode(...part);
+  const kept: Uint8Array[] = [new Uint8Array(128)];
+  for (const [block, classes] of touched) {
+    const key = String.fromCharCode(...classes);
     let number = known.get(key);
     if (number === undefined) {
-      number = kept.length;
+      number = kept.push(classes) - 1;
       known.set(key, number);
-      kept.push(part);
     }
     index[block] = number;
   }
   blocks = new Uint8Array(kept.length << 7);
-  for (const [number, part] of kept.entries()) blocks.set(part, number << 7);
+  for (const [number, classes] of kept.entries()) blocks.set(classes, number << 7);
   blockOf = index;
   return index;
 }
