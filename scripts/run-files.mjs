@@ -13,7 +13,7 @@ import { spawn } from 'node:child_process';
 const flags = ['--enable-source-maps', '--test-reporter=tap', '--test-reporter-destination=stdout'];
 
 /** Tests that start processes and wait for them. */
-const realClocks = /\/test\/(e2e|conformance|threads)\//;
+const realClocks = /\/test\/(e2e|conformance|threads|unit\/main\/backend)\//;
 /** More failures than these are no chance. */
 const FLAKY_MAX = 3;
 
