@@ -4,12 +4,15 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { crash } from './load/crash.ts';
 import { echo, nothing } from './load/echo.ts';
 import { failover } from './load/failover.ts';
 import { fanOut } from './load/fan-out.ts';
+import { handshakes } from './load/handshakes.ts';
 import { hop } from './load/hop.ts';
 import { relay } from './load/relay.ts';
 import { sessionMemory } from './load/session-memory.ts';
+import { streamMemory } from './load/stream-memory.ts';
 import type { Bench, Result, Settings } from './support/bench.ts';
 import { stolenShare } from './support/children.ts';
 import { writeDocument } from './support/document.ts';
@@ -25,7 +28,10 @@ const benches: readonly Bench[] = [
   fanOut,
   relay,
   failover,
+  crash,
+  handshakes,
   sessionMemory,
+  streamMemory,
   ...(await microBenches()),
 ];
 

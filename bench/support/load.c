@@ -9,6 +9,7 @@
  *   stream  conns, request, tokens [, rampms]    sends `request` on every connection, takes tokens until the terminal frame
  *   sink    conns                                takes tokens that come by themselves
  *   idle    conns                                holds the connections; prints "open", leaves when stdin ends
+ *   hold    conns, request                       the same, but each asks, and open are those that have their first token
  *   quiet                                        spins on both cores: how much time the host took away
  *
  * Every echoed frame and every token is checked for order; `tokens` also for completeness. In the window [warm, warm + seconds)
@@ -513,9 +514,9 @@ static void send_requests(uint64_t now) {
   while (ramp_next < ask.conns && ramp_due() <= now) write_all(&conns[ramp_next++], request_frame, request_bytes);
 }
 
-static void run_stream(void) {
+static void prepare_request(void) {
   size_t start;
-  if (!ask.request) fail("load: stream needs request=");
+  if (!ask.request) fail("load: this mode needs request=");
   if (ask.post) {
     size_t room = strlen(ask.request) + strlen(ask.path) + 200;
     request_frame = malloc(room);
@@ -524,6 +525,10 @@ static void run_stream(void) {
                                      "Content-Length: %zu\r\n\r\n%s",
                                      ask.path, ask.port, strlen(ask.request), ask.request);
   } else request_frame = masked((const unsigned char *)ask.request, strlen(ask.request), &request_bytes, &start);
+}
+
+static void run_stream(void) {
+  prepare_request();
   ramp_from = now_ns();
   run_window(ramp_from + (uint64_t)ask.rampms * 1000000ull, send_requests, ramp_due);
   uint64_t deadline = now_ns() + (uint64_t)(ask.grace * 1e9);
@@ -537,6 +542,7 @@ static void run_stream(void) {
 
 static void run_sink(void) { run_window(now_ns(), NULL, NULL); }
 
+/** Says that all is open, and stays so until stdin ends. */
 static void run_idle(void) {
   struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL};
   epoll_ctl(poller, EPOLL_CTL_ADD, 0, &e);
@@ -551,6 +557,21 @@ static void run_idle(void) {
       else if (read(0, line, sizeof line) <= 0) return;
     }
   }
+}
+
+/** Every connection asks once; open is what has its first token. */
+static void run_hold(void) {
+  prepare_request();
+  uint64_t deadline = now_ns() + 60 * SECOND;
+  for (int i = 0; i < ask.conns; i++) {
+    write_all(&conns[i], request_frame, request_bytes);
+    if (i % 16 == 15) turn(now_ns() + 1000000);
+  }
+  for (int i = 0; i < ask.conns; i++) {
+    while (!conns[i].expecting && now_ns() < deadline) turn(now_ns() + 100000000ull);
+    if (!conns[i].expecting) fail("load: a stream has no first token after a minute");
+  }
+  run_idle();
 }
 
 /** One spinner per core: milliseconds per second that somebody else had. */
@@ -582,7 +603,7 @@ static void run_quiet(void) {
   printf("{\"gapShare\":%.5f,\"cores\":%d}\n", worst, cores);
 }
 
-static void usage(void) { fail("usage: load echo|stream|sink|idle|quiet port=N [key=value …]"); }
+static void usage(void) { fail("usage: load echo|stream|sink|idle|hold|quiet port=N [key=value …]"); }
 
 static void parse(int argc, char **argv) {
   if (argc < 2) usage();
@@ -638,6 +659,10 @@ int main(int argc, char **argv) {
   open_all();
   if (!strcmp(ask.mode, "idle")) {
     run_idle();
+    return 0;
+  }
+  if (!strcmp(ask.mode, "hold")) {
+    run_hold();
     return 0;
   }
   if (!strcmp(ask.mode, "echo")) run_echo();

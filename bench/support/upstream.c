@@ -1,7 +1,7 @@
 /**
  * An upstream that speaks OpenAI chat completions as server-sent events, open loop: token i of a stream is due at its
  * start + i / rate, whatever the reader does. The request's model says what it wants: "r<tokens per second>n<tokens>",
- * e.g. "r50n400". Any GET is answered 200. Prints {"port":…} and ends when stdin does.
+ * e.g. "r50n400" or "r0.25n9". Any GET is answered 200. Prints {"port":…} and ends when stdin does.
  *
  * All streams of a round have one rate, so a queue of streams in the order of their next due moment stays sorted when the
  * served one goes to its end: no heap, no timers. A stream that could not write waits outside the queue for EPOLLOUT.
@@ -127,10 +127,11 @@ static void serve(struct stream *s, uint64_t now) {
 }
 
 static void start(struct stream *s, const char *body) {
-  unsigned rate = 50, tokens = 100;
+  double rate = 0;
+  unsigned tokens = 0;
   const char *model = strstr(body, "\"model\":");
   const char *quote = model ? strchr(model + 8, '"') : NULL;
-  if (!quote || sscanf(quote + 1, "r%un%u", &rate, &tokens) != 2 || !rate || !tokens) {
+  if (!quote || sscanf(quote + 1, "r%lfn%u", &rate, &tokens) != 2 || !(rate > 0) || !tokens) {
     static const char bad[] = "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 41\r\n\r\n"
                               "{\"error\":{\"message\":\"model is r<n>n<n>\"}}\n";
     put(s, (const unsigned char *)bad, sizeof bad - 1);
@@ -144,7 +145,7 @@ static void start(struct stream *s, const char *body) {
   s->running = 1;
   s->sequence = 0;
   s->tokens = tokens;
-  s->interval = SECOND / rate;
+  s->interval = (uint64_t)(SECOND / rate);
   s->due = now_ns() + s->interval;
   if (!s->blocked) enqueue(s);
 }
