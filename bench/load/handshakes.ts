@@ -5,8 +5,8 @@
 import type { Bench, Outcome, Settings } from '../support/bench.ts';
 import { type Server, startLoad } from '../support/children.ts';
 import { millraceVariants } from '../support/millrace.ts';
-import { spent, threadTimes } from '../support/schedstat.ts';
 import { interleave } from '../support/rounds.ts';
+import { spent, threadTimes } from '../support/schedstat.ts';
 import { ratios } from '../support/statistics.ts';
 import { startAll, type Variant } from '../support/variant.ts';
 

@@ -10,12 +10,39 @@ const PERIOD_MS = 5;
 const BUCKETS = 8192;
 const ALARMS_MAX = 2 ** 22;
 
-/** One deadline that may move. */
-export interface Alarm {
-  set(dueMs: number): void;
-  off(): void;
-  /** Off for good: the alarm is somebody else's from here on. */
-  free(): void;
+/** What an alarm's key is good for. */
+interface Desk {
+  arm(key: number, dueMs: number): void;
+  disarm(key: number): void;
+  release(key: number): void;
+}
+
+const FREED = -1;
+
+/** One deadline that may move. A stream has several: no closures here. */
+export class Alarm {
+  readonly #desk: Desk;
+  #key: number;
+
+  constructor(desk: Desk, key: number) {
+    this.#desk = desk;
+    this.#key = key;
+  }
+
+  set(dueMs: number): void {
+    if (this.#key !== FREED) this.#desk.arm(this.#key, dueMs);
+  }
+
+  off(): void {
+    if (this.#key !== FREED) this.#desk.disarm(this.#key);
+  }
+
+  /** Off for good: its key is somebody else's from here on. */
+  free(): void {
+    if (this.#key === FREED) return;
+    this.#desk.release(this.#key);
+    this.#key = FREED;
+  }
 }
 
 export class Alarms {
@@ -24,6 +51,18 @@ export class Alarms {
   readonly #wheel: TimingWheel;
   readonly #rings: ((() => void) | undefined)[] = [];
   readonly #spare: number[] = [];
+  readonly #desk: Desk = {
+    arm: (key, dueMs) => {
+      this.#wheel.arm(key, dueMs);
+      this.#plan(dueMs);
+    },
+    disarm: (key) => this.#wheel.disarm(key),
+    release: (key) => {
+      this.#wheel.disarm(key);
+      this.#rings[key] = undefined;
+      this.#spare.push(key);
+    },
+  };
   /** When the timer will ring, and its cancel. */
   #plannedMs = Infinity;
   #cancel: (() => void) | undefined;
@@ -47,24 +86,7 @@ export class Alarms {
   create(ring: () => void): Alarm {
     const key = this.#spare.pop() ?? this.#rings.length;
     this.#rings[key] = ring;
-    let freed = false;
-    return {
-      set: (dueMs) => {
-        if (freed) return;
-        this.#wheel.arm(key, dueMs);
-        this.#plan(dueMs);
-      },
-      off: () => {
-        if (!freed) this.#wheel.disarm(key);
-      },
-      free: () => {
-        if (freed) return;
-        freed = true;
-        this.#wheel.disarm(key);
-        this.#rings[key] = undefined;
-        this.#spare.push(key);
-      },
-    };
+    return new Alarm(this.#desk, key);
   }
 
   close(): void {

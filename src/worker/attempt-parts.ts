@@ -1,7 +1,7 @@
 /** What an attempt is made of, what it tells, and where it stands. */
 import type { MillraceError } from '../errors.ts';
 import type { Encoder } from '../protocol/dialect.ts';
-import type { HeaderReader, Provider, ProviderRequest } from '../protocol/provider.ts';
+import type { HeaderReader, Provider } from '../protocol/provider.ts';
 import type { Resumption } from '../protocol/resumption.ts';
 import type { Upstream } from './route.ts';
 import type { Outlet } from './tap.ts';
@@ -43,7 +43,6 @@ export interface AttemptEvents {
 export interface AttemptParts {
   readonly upstream: Upstream;
   readonly provider: Provider;
-  readonly request: ProviderRequest;
   /** Absent: an answer that breaks off has failed. */
   readonly resumption: Resumption | undefined;
   readonly encoder: Encoder;

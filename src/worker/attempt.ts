@@ -58,8 +58,9 @@ export class Attempt implements ExchangeHandler {
   /** The upstream was told to forget, or knows nothing. */
   #gone = false;
 
-  constructor(means: Means, parts: AttemptParts) {
-    const { upstream, request, resumption, encoder, tap } = parts;
+  /** `request` is let go of once it is answered: prompts are long, and answers take their time. */
+  constructor(means: Means, parts: AttemptParts, request: ProviderRequest) {
+    const { upstream, resumption, encoder, tap } = parts;
     this.#parts = parts;
     this.#means = means;
     this.upstream = upstream;

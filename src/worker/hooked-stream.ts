@@ -20,13 +20,13 @@ export interface StreamParts {
   readonly request: ModelRequest;
   readonly encoder: Encoder;
   readonly tap: Outlet;
-  done(): void;
+  readonly done: () => void;
 }
 
 export function hookedStream(parts: StreamParts): Running {
-  const { means, facts, session, request, encoder, tap } = parts;
+  // Not `parts` in any closure: a running stream would hold its request by it.
+  const { means, facts, session, request, encoder, tap, done } = parts;
   const { hooks } = means;
-  const done = () => parts.done();
   const running = (asked: ModelRequest, more: Partial<StreamParts> = {}) =>
     meteredStream({ means, facts, session, request: asked, encoder, tap, done, ...more });
   if (hooks === undefined) return running(request);

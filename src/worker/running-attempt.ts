@@ -45,7 +45,8 @@ export class RunningAttempt implements AttemptEvents {
   /** Which of the upstream's keys it uses; -1: it has none. */
   readonly key: number;
   readonly attempt: Attempt;
-  readonly #parts: RunningParts;
+  readonly #parts: Omit<RunningParts, 'request'>;
+  readonly #model: string;
   readonly #startMs: number;
   readonly #spanId: string | undefined;
   #budget: RetryBudget | undefined;
@@ -53,8 +54,10 @@ export class RunningAttempt implements AttemptEvents {
 
   /** Throws what the provider's `encode` throws; then nothing runs, and the caller has the place. */
   constructor(parts: RunningParts) {
-    const { means, request, encoder, tap, trace, place, number, continuation } = parts;
-    this.#parts = parts;
+    const { request, ...rest } = parts;
+    const { means, encoder, tap, trace, place, number, continuation } = rest;
+    this.#parts = rest;
+    this.#model = request.model;
     this.#startMs = means.clock.now();
     if (number === 1) for (const each of [means.budget, means.hedges]) each.began(this.#startMs);
     this.upstream = means.route.upstream(place.upstream);
@@ -70,11 +73,11 @@ export class RunningAttempt implements AttemptEvents {
     const span = trace?.attempt();
     this.#spanId = span?.spanId;
     means.tally.attempt(place.upstream);
-    this.attempt = new Attempt(means, {
+    const traced = span ? { ...first, headers: { ...first.headers, ...span.headers } } : first;
+    const attemptParts = {
       upstream: this.upstream,
       provider,
       apiKey,
-      request: span ? { ...first, headers: { ...first.headers, ...span.headers } } : first,
       resumption,
       encoder,
       number,
@@ -82,7 +85,8 @@ export class RunningAttempt implements AttemptEvents {
       continued: continuation?.begun ?? false,
       tap,
       events: this,
-    });
+    };
+    this.attempt = new Attempt(means, attemptParts, traced);
     this.#budget = parts.budget;
   }
 
@@ -98,10 +102,10 @@ export class RunningAttempt implements AttemptEvents {
   }
 
   committed(): void {
-    const { means, request, place, events } = this.#parts;
+    const { means, place, events } = this.#parts;
     const afterMs = means.clock.now() - this.#startMs;
     place.firstToken(afterMs);
-    means.tally.firstChunk(this.provider, request.model, afterMs);
+    means.tally.firstChunk(this.provider, this.#model, afterMs);
     this.settle();
     events.committed(this);
   }
@@ -137,11 +141,11 @@ export class RunningAttempt implements AttemptEvents {
     if (this.#isLeft) return undefined;
     this.#isLeft = true;
     this.settle();
-    const { means, request, place } = this.#parts;
+    const { means, place } = this.#parts;
     place.leave(outcome);
     means.queue.roomCame();
     const nowMs = means.clock.now();
-    means.tally.operation(this.provider, request.model, nowMs - this.#startMs);
+    means.tally.operation(this.provider, this.#model, nowMs - this.#startMs);
     return this.attempt.story.fact(this.upstream, word, fromMs, nowMs, this.#spanId);
   }
 }

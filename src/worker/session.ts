@@ -13,7 +13,6 @@ import type {
   Command,
   Conversation,
   Dialect,
-  Encoder,
   ModelList,
   Turn,
 } from '../protocol/dialect.ts';
@@ -25,6 +24,7 @@ import type { Packer } from './compress.ts';
 import { Handling } from './handling.ts';
 import { hookedStream } from './hooked-stream.ts';
 import { type Inflater, inflateMessage } from './inflate.ts';
+import { keepAlive } from './keep-alive.ts';
 import type { Means } from './means.ts';
 import { allowedModels } from './models.ts';
 import type { Outbox } from './outbox.ts';
@@ -57,7 +57,7 @@ interface Incoming {
 
 /** A turn that waits or runs. */
 interface Entry {
-  readonly turn: Turn;
+  turn: Turn;
   readonly tap: Tap;
   stream: Running | undefined;
   /** Lets held openers go. */
@@ -268,11 +268,19 @@ export class Session {
       tap.epitaph(encoder.epitaph(new MillraceError('MILLRACE_WORKER_LOST', {})));
       if (openerHoldMs === 0) tap.release();
       const { dialect, principal, keyName } = facts;
-      const about = { turn, dialect, principal, keyName, trace: turn.trace ?? facts.trace };
+      // What it was asked with is read: only the request holds it from here on, until it is answered.
+      entry.turn = { ...turn, detail: undefined };
+      const about = {
+        turn: entry.turn,
+        dialect,
+        principal,
+        keyName,
+        trace: turn.trace ?? facts.trace,
+      };
       const parts = { means, facts: about, session: facts, request, encoder, tap, done };
       const stream = hookedStream(parts);
       entry.stream = stream;
-      if (opening.encoder.alive) entry.alive = this.#keepAlive(opening.encoder, tap);
+      if (opening.encoder.alive) entry.alive = keepAlive(means, opening.encoder, tap);
       stream.start();
     } catch (thrown) {
       const error = asMillraceError(thrown);
@@ -294,22 +302,6 @@ export class Session {
     const ask = { handler, request, session: this.#seen, facts, models: this.#models };
     entry.stream = new Handling(means, ask, entry.tap, done);
     entry.stream.start();
-  }
-
-  /** Whenever nothing was said for so long, and the client reads. */
-  #keepAlive(encoder: Encoder, tap: Tap): Alarm {
-    const { alarms, clock, options } = this.#parts.means;
-    let said = tap.frames;
-    const alarm = alarms.create(() => {
-      if (tap.frames === said && tap.drained) {
-        encoder.alive?.();
-        tap.release();
-      }
-      said = tap.frames;
-      alarm.set(clock.now() + options.stream.keepAliveMs);
-    });
-    alarm.set(clock.now() + options.stream.keepAliveMs);
-    return alarm;
   }
 
   #done(entry: Entry): void {

@@ -10,6 +10,7 @@
  * An answer that fails behind its first content goes on elsewhere only where the operator asked for it (continuation.ts).
  */
 import { asMillraceError, MillraceError } from '../errors.ts';
+import { must } from '../must.ts';
 import type { outcomes } from '../observe/metrics.ts';
 import { Attempts, type RetryBudget } from '../policy/retry.ts';
 import type { Encoder } from '../protocol/dialect.ts';
@@ -19,6 +20,7 @@ import type { Alarm } from './alarms.ts';
 import { attemptFailed } from './attempt-failed.ts';
 import type { AttemptFailure } from './attempt-parts.ts';
 import { Continuation } from './continuation.ts';
+import { HeldTime } from './held-time.ts';
 import { restAfter } from './key-ring.ts';
 import type { Means } from './means.ts';
 import { blame, type Place, type PlaceOutcome } from './place.ts';
@@ -37,7 +39,9 @@ type Outcome = (typeof outcomes)[number];
 export class Stream implements RunningEvents {
   readonly facts: StreamFacts;
   readonly #means: Means;
-  #request: ModelRequest;
+  readonly #model: string;
+  /** Until it is answered, or to its end where another one may go on with the answer. */
+  #request: ModelRequest | undefined;
   readonly #encoder: Encoder;
   readonly #tap: Outlet;
   readonly #done: () => void;
@@ -47,9 +51,9 @@ export class Stream implements RunningEvents {
   #deadlineMs: number;
   /** The deadline; the wait before the next round comes out of `#wait`. */
   readonly #deadline: Alarm;
-  readonly #wait: Alarm;
+  #wait: Alarm | undefined;
   /** When a second attempt joins the first. */
-  readonly #hedge: Alarm;
+  #hedge: Alarm | undefined;
   /** Attempts that run now: one, or two before the first content. */
   #runs: RunningAttempt[] = [];
   /** The one whose answer it is, or that was begun last. */
@@ -64,10 +68,8 @@ export class Stream implements RunningEvents {
   readonly #continuation: Continuation | undefined;
   readonly #trace: StreamTrace | undefined;
   readonly #tries: AttemptFact[] = [];
-  /** Attempts that our back-pressure holds, since when, and for how long in all. */
-  #held = 0;
-  #heldSinceMs = 0;
-  #pausedMs = 0;
+  /** By our back-pressure, one attempt or two. */
+  readonly #held = new HeldTime();
 
   /** `done`: everything this stream says is in the ring; its lane is free. */
   constructor(
@@ -80,6 +82,7 @@ export class Stream implements RunningEvents {
   ) {
     this.#means = means;
     this.facts = facts;
+    this.#model = request.model;
     this.#request = request;
     this.#encoder = encoder;
     this.#tap = tap;
@@ -90,8 +93,6 @@ export class Stream implements RunningEvents {
     this.#trace = StreamTrace.of(facts.trace, means.options.observe, means.random);
     this.#deadlineMs = this.#startMs + means.options.stream.deadlineMs;
     this.#deadline = means.alarms.create(() => this.#late());
-    this.#wait = means.alarms.create(() => this.#choose());
-    this.#hedge = means.alarms.create(() => this.#second());
     this.#line = new PlaceWait(means);
     this.#continuation = Continuation.of(means.options, request, tap.ledger);
     tap.onResumed(() => {
@@ -126,8 +127,9 @@ export class Stream implements RunningEvents {
     this.#committed = true;
     this.#firstDeltaMs = this.#means.clock.now() - this.#startMs;
     this.#deadline.off();
-    this.#wait.off();
-    this.#hedge.off();
+    this.#wait?.off();
+    this.#hedge?.off();
+    if (!this.#continuation) this.#request = undefined;
   }
 
   finished(run: RunningAttempt): void {
@@ -157,18 +159,12 @@ export class Stream implements RunningEvents {
   }
 
   paused(): void {
-    this.#held += 1;
-    if (this.#held > 1) return;
-    this.#heldSinceMs = this.#means.clock.now();
-    this.#deadline.off();
+    if (this.#held.hold(this.#means.clock.now())) this.#deadline.off();
   }
 
   resumed(): void {
-    this.#held -= 1;
-    if (this.#held > 0) return;
-    const ms = this.#means.clock.now() - this.#heldSinceMs;
-    this.#pausedMs += ms;
-    if (this.#committed) return;
+    const ms = this.#held.release(this.#means.clock.now());
+    if (ms === undefined || this.#committed) return;
     this.#deadlineMs += ms;
     this.#deadline.set(this.#deadlineMs);
   }
@@ -176,12 +172,14 @@ export class Stream implements RunningEvents {
   #choose(): void {
     if (this.#ended) return;
     const { route, clock, random } = this.#means;
-    const { model } = this.#request;
-    const usable = route.usable(model);
+    const usable = route.usable(this.#model);
     const next = this.#attempts.next(usable, clock.now(), this.#deadlineMs, random.next());
-    if (next.kind === 'wait') return this.#wait.set(next.untilMs);
+    if (next.kind === 'wait') {
+      this.#wait ??= this.#means.alarms.create(() => this.#choose());
+      return this.#wait.set(next.untilMs);
+    }
     // Whoever came before and waits for the same goes first.
-    if (next.kind === 'go' && !this.#means.queue.ahead(model)) return this.#go(next.among);
+    if (next.kind === 'go' && !this.#means.queue.ahead(this.#model)) return this.#go(next.among);
     const busy = next.kind === 'go' || (next.why === 'none' && route.couldWait);
     if (busy && !this.#failure) return this.#queue();
     this.#giveUp();
@@ -190,7 +188,7 @@ export class Stream implements RunningEvents {
   /** No upstream has room: in line with the others, for a while. */
   #queue(): void {
     this.#line.begin(
-      this.#request.model,
+      this.#model,
       () => this.#try(),
       (error) => this.#fail(error),
     );
@@ -199,7 +197,7 @@ export class Stream implements RunningEvents {
   /** Its turn: is there room now? */
   #try(): boolean {
     const { route, clock, random } = this.#means;
-    const usable = route.usable(this.#request.model);
+    const usable = route.usable(this.#model);
     const next = this.#attempts.next(usable, clock.now(), this.#deadlineMs, random.next());
     if (next.kind !== 'go') return false;
     // Out of the line first: it may have to join it again.
@@ -219,8 +217,7 @@ export class Stream implements RunningEvents {
       if (!this.#freeRetry) taken = budget;
       tally.failover();
     }
-    const { model, previousId } = this.#request;
-    const place = route.take(among, model, affinity.home(previousId));
+    const place = route.take(among, this.#model, affinity.home(this.#request?.previousId));
     if (place) return this.#begin(place, taken);
     taken?.undo(clock.now());
     if (this.#failure) this.#fail(this.#failure);
@@ -233,10 +230,12 @@ export class Stream implements RunningEvents {
     this.#attempts.begin();
     const { options } = means.route.upstream(place.upstream);
     tellPicked(this.#tap.address, options.name, this.#attempts.made);
+    const request = this.#request;
+    must(request, 'nobody else is asked once it is answered');
     try {
       const run = new RunningAttempt({
         means,
-        request: this.#request,
+        request,
         encoder: this.#encoder,
         tap: this.#tap,
         trace: this.#trace,
@@ -262,7 +261,9 @@ export class Stream implements RunningEvents {
 
   #planHedge(): void {
     const { hedgeAfterMs } = this.#means.options.stream;
-    if (hedgeAfterMs > 0) this.#hedge.set(this.#means.clock.now() + hedgeAfterMs);
+    if (hedgeAfterMs === 0) return;
+    this.#hedge ??= this.#means.alarms.create(() => this.#second());
+    this.#hedge.set(this.#means.clock.now() + hedgeAfterMs);
   }
 
   /** The first content is late: somebody else is asked beside the one that runs, if a place is free and few do so. */
@@ -270,14 +271,13 @@ export class Stream implements RunningEvents {
     const [first] = this.#runs;
     if (this.#ended || this.#committed || this.#runs.length !== 1) return;
     // Our own back-pressure is nobody's delay.
-    if (this.#held > 0) return this.#planHedge();
+    if (this.#held.isHeld) return this.#planHedge();
     const { route, queue, hedges, tally, clock } = this.#means;
-    const { model } = this.#request;
-    const others = route.usable(model).filter((index) => index !== first.upstream.index);
+    const others = route.usable(this.#model).filter((index) => index !== first.upstream.index);
     const among = this.#attempts.untried(others);
-    if (among.length === 0 || queue.ahead(model)) return;
+    if (among.length === 0 || queue.ahead(this.#model)) return;
     if (!hedges.take(tally.running, clock.now())) return;
-    const place = route.take(among, model);
+    const place = route.take(among, this.#model);
     if (!place) return hedges.undo(clock.now());
     tally.hedged();
     this.#begin(place, hedges);
@@ -285,7 +285,7 @@ export class Stream implements RunningEvents {
 
   /** A committed answer broke off for good: somebody else goes on with it, or it has failed. */
   #broken(run: RunningAttempt, error: MillraceError): void {
-    const next = this.#continuation?.next(this.#means, this.#request, run, error);
+    const next = this.#request && this.#continuation?.next(this.#means, this.#request, run, error);
     if (!next) {
       const said = this.#continuation?.error ?? error;
       this.#encode(() => run.attempt.passFailure(said));
@@ -331,8 +331,8 @@ export class Stream implements RunningEvents {
   }
 
   #giveUp(): void {
-    const { model } = this.#request;
-    this.#fail(this.#failure ?? new MillraceError('MILLRACE_UPSTREAM_NONE', { model }));
+    const none = new MillraceError('MILLRACE_UPSTREAM_NONE', { model: this.#model });
+    this.#fail(this.#failure ?? none);
   }
 
   #fail(error: MillraceError): void {
@@ -354,7 +354,8 @@ export class Stream implements RunningEvents {
   #end(outcome: Outcome, error: MillraceError | undefined, cause?: StreamEnded['cause']): void {
     this.#ended = true;
     this.#line.end();
-    for (const alarm of [this.#deadline, this.#wait, this.#hedge]) alarm.free();
+    this.#request = undefined;
+    for (const alarm of [this.#deadline, this.#wait, this.#hedge]) alarm?.free();
     this.#continuation?.close();
     const durationMs = this.#means.clock.now() - this.#startMs;
     this.#publishEnd(outcome, error, cause, durationMs);
@@ -389,7 +390,7 @@ export class Stream implements RunningEvents {
         cause,
         startedWallMs: this.#startWallMs,
         firstDeltaMs: this.#firstDeltaMs,
-        pausedMs: this.#pausedMs,
+        pausedMs: this.#held.ms,
         durationMs,
         trace: this.#trace,
       }),

@@ -21,26 +21,25 @@ export interface VettingParts {
   ask(settle: (answer: ModelRequest | MillraceError) => void): void;
   /** The stream of the request that is to be sent. */
   stream(request: ModelRequest): Running;
-  done(): void;
+  readonly done: () => void;
 }
 
 export class Vetting implements Running {
-  readonly #parts: VettingParts;
+  /** Until there is a stream: it holds the request. */
+  #parts: VettingParts | undefined;
   #stream: Running | undefined;
-  #over = false;
 
   constructor(parts: VettingParts) {
     this.#parts = parts;
   }
 
   start(): void {
-    this.#parts.ask((answer) => this.#settle(answer));
+    this.#parts?.ask((answer) => this.#settle(answer));
   }
 
   cancel(cause: 'client' | 'gone'): void {
     if (this.#stream) return this.#stream.cancel(cause);
-    const { encoder } = this.#parts;
-    this.#end(() => cause === 'client' && encoder.cancel());
+    this.#end((encoder) => cause === 'client' && encoder.cancel());
   }
 
   abort(error: MillraceError): void {
@@ -49,26 +48,25 @@ export class Vetting implements Running {
   }
 
   #settle(answer: ModelRequest | MillraceError): void {
-    if (this.#over) return;
+    const parts = this.#parts;
+    if (!parts) return;
     if (answer instanceof MillraceError) return this.#fail(answer);
-    this.#stream = this.#parts.stream(answer);
+    this.#parts = undefined;
+    this.#stream = parts.stream(answer);
     this.#stream.start();
   }
 
   #fail(error: MillraceError): void {
-    const { means, encoder } = this.#parts;
-    if (this.#over) return;
-    means.tally.error(error.code);
-    this.#end(() => encoder.fail(error));
+    this.#parts?.means.tally.error(error.code);
+    this.#end((encoder) => encoder.fail(error));
   }
 
-  #end(say: () => unknown): void {
-    if (this.#over) return;
-    this.#over = true;
-    const { means, tap } = this.#parts;
-    const done = () => this.#parts.done();
+  #end(say: (encoder: Encoder) => unknown): void {
+    if (!this.#parts) return;
+    const { means, tap, encoder, done } = this.#parts;
+    this.#parts = undefined;
     try {
-      say();
+      say(encoder);
     } catch (thrown) {
       means.fault('encode', asMillraceError(thrown));
       tap.settle();

@@ -19,6 +19,7 @@ import { schema, type UserOptions } from '../../src/options/schema.ts';
 import { LIMIT_ROWS, LimitPlan } from '../../src/policy/limit/limit-plan.ts';
 import { Coalescer } from '../../src/protocol/coalesce.ts';
 import { dialects } from '../../src/protocol/dialects/dialects.ts';
+import type { Provider } from '../../src/protocol/provider.ts';
 import { providers } from '../../src/protocol/providers/providers.ts';
 import { decodeEpitaph } from '../../src/threads/epitaph-record.ts';
 import type { Fact } from '../../src/threads/facts.ts';
@@ -47,6 +48,7 @@ export interface RigOptions {
   readonly slabBytes?: number;
   readonly parse?: (bytes: Uint8Array) => Promise<unknown>;
   readonly modules?: Partial<Modules>;
+  readonly providers?: Readonly<Record<string, Provider>>;
 }
 
 export const SESSION_GENERATION = 9;
@@ -59,6 +61,7 @@ export function rig({
   slabBytes,
   parse,
   modules,
+  providers: own,
 }: RigOptions = {}) {
   const names = ['one', 'two', 'three', 'four'].slice(0, upstreams);
   const options = schema.parse({
@@ -111,7 +114,7 @@ export function rig({
     ticker: world.ticker,
     transport,
     sockets,
-    providers,
+    providers: { ...providers, ...own },
     dialects,
     modules: { ...noModules, ...modules },
     coalesce: (next, onMerged) => new Coalescer(next, onMerged),

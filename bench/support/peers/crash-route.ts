@@ -5,7 +5,10 @@ import type { RouteRequest } from '../../../src/protocol/route.ts';
 export const DIE = 'die';
 
 export default async function* route({ text }: RouteRequest): AsyncGenerator<string> {
-  if (text !== DIE) return yield text;
+  if (text !== DIE) {
+    yield text;
+    return;
+  }
   // A message that has an answer does not run again, or it would take the next worker too.
   yield 'dying';
   await turn();

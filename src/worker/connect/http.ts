@@ -8,6 +8,7 @@
 import type { Socket } from 'node:net';
 import type { Dispatcher } from 'undici';
 import { MillraceError } from '../../errors.ts';
+import { must } from '../../must.ts';
 import type { HeaderReader } from '../../protocol/provider.ts';
 import type {
   Exchange,
@@ -43,7 +44,8 @@ function connectIdle(sockets: Sockets<Line>, origin: string, ready: (line: Line)
 class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
   readonly #sockets: Sockets<Line>;
   readonly #upstream: UpstreamAddress;
-  readonly #request: ExchangeRequest;
+  /** Until it is answered: no fresh socket needs it then. */
+  #request: ExchangeRequest | undefined;
   readonly #handler: ExchangeHandler;
   #connecting: Socket | undefined;
   #line: Line | undefined;
@@ -117,7 +119,9 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
   #dispatch(line: Line): void {
     this.#line = line;
     this.#readBefore = line.socket.bytesRead;
-    const { method, path, headers, body } = this.#request;
+    const request = this.#request;
+    must(request, 'what is answered is not asked again');
+    const { method, path, headers, body } = request;
     line.client.dispatch({ method, path, headers, body: method === 'POST' ? body : null }, this);
   }
 
@@ -137,6 +141,7 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
     // 1xx are not the response (RFC 9110 section 15.2).
     if (this.#over || status < 200) return;
     this.#headed = true;
+    this.#request = undefined;
     this.#handler.head(status, reader(headers));
   }
 

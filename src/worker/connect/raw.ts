@@ -7,6 +7,7 @@
  */
 import type { Socket } from 'node:net';
 import { MillraceError } from '../../errors.ts';
+import { must } from '../../must.ts';
 import { scanKernel } from '../../protocol/scan-kernel.ts';
 import type {
   Exchange,
@@ -171,7 +172,8 @@ class RawLine implements PooledLine, ResponseEvents {
 class RawExchange implements Exchange {
   readonly #sockets: Sockets<RawLine>;
   readonly #upstream: UpstreamAddress;
-  readonly #request: ExchangeRequest;
+  /** Until it is answered: no fresh socket needs it then. */
+  #request: ExchangeRequest | undefined;
   readonly #handler: ExchangeHandler;
   #line: RawLine | undefined;
   #written = false;
@@ -244,9 +246,11 @@ class RawExchange implements Exchange {
 
   #write(line: RawLine): void {
     this.#line = line;
+    const request = this.#request;
+    must(request, 'what is answered is not asked again');
     let bytes: Uint8Array;
     try {
-      bytes = requestBytes(this.#upstream.origin, this.#request);
+      bytes = requestBytes(this.#upstream.origin, request);
     } catch (thrown) {
       line.destroy();
       return this.#fail('MILLRACE_UPSTREAM_RESET', thrown as Error);
@@ -263,6 +267,7 @@ class RawExchange implements Exchange {
 
   head(status: number, headers: Headers): void {
     this.#headed = true;
+    this.#request = undefined;
     if (this.#paused) this.#line?.socket.pause();
     if (!this.#over) this.#handler.head(status, (name) => headers.get(name));
   }

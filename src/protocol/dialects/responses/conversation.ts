@@ -125,13 +125,17 @@ export class ResponsesConversation implements Conversation {
     return unmatchedOutput(past, request.input);
   }
 
-  #end(turn: Turn, request: CreateRequest, before: PastTurn | undefined): EncoderEnd {
+  /** Of the request it holds no more than what is remembered. */
+  #end(
+    { lane, responseId: id }: Turn,
+    { input, store }: CreateRequest,
+    before: PastTurn | undefined,
+  ): EncoderEnd {
     return {
       remember: (output) => {
-        const messages = output === undefined ? request.input : [...request.input, output];
-        const { store } = request;
+        const messages = output === undefined ? input : [...input, output];
         this.#history ??= new History(this.#bounds.historyBytesMax);
-        this.#history.remember(turn.lane, { id: turn.responseId, before, messages, store });
+        this.#history.remember(lane, { id, before, messages, store });
       },
       failed: () => {
         if (before !== undefined) this.#history?.evict(before);

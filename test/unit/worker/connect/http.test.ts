@@ -8,6 +8,7 @@ import type { HeaderReader } from '../../../../src/protocol/provider.ts';
 import type { Exchange, Transport } from '../../../../src/protocol/transport.ts';
 import { HttpTransport } from '../../../../src/worker/connect/http.ts';
 import { RawTransport } from '../../../../src/worker/connect/raw.ts';
+import { collected } from '../../../support/collected.ts';
 import { until } from '../../../support/until.ts';
 
 const HEAD =
@@ -255,6 +256,23 @@ for (const Made of [HttpTransport, RawTransport]) {
         await until(() => got.over, 'the end');
         assert.equal(got.text, 'later');
       });
+    });
+
+    test('what was asked is let go of once it is answered', async () => {
+      const { origin } = await serve(({ socket }) => socket.write(`${HEAD}${chunk('one')}`));
+      const on = transport();
+      const got = new Recorder();
+      const ask = () => {
+        const request = { method: 'POST' as const, path: '/', headers: {}, body: BODY };
+        return {
+          held: new WeakRef(request),
+          exchange: on.open({ name: 'one', origin }, request, got),
+        };
+      };
+      const { held, exchange } = ask();
+      await until(() => got.text === 'one', 'the answer begins');
+      await collected(held, 'a request that is being answered');
+      exchange.cancel();
     });
 
     describe('cancelling an exchange closes its socket at once', () => {
