@@ -2,7 +2,10 @@
  * Open streams: how much a server grows by each, its session and its upstream's socket included, resident, garbage collected. Every
  * stream has had its first token and waits for the next.
  */
+import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { WebSocket } from 'ws';
 import type { Bench, Outcome, Settings } from '../support/bench.ts';
 import { type Server, startLoad, startUpstream } from '../support/children.ts';
 import { millraceVariants } from '../support/millrace.ts';
@@ -13,14 +16,28 @@ const STREAMS = 2_000;
 const STREAMS_QUICK = 200;
 /** Streams that come and go before the first reading: pools, compiled code and tables are there then. */
 const WAVES = 2;
-const WAVE = 200;
+const WAVE = 1_000;
 /** The first token comes after that, the second when all is measured. */
 const TOKEN_S = 4;
 const TOKEN_S_QUICK = 2;
+const COLLECT = '/collect';
+const collectRoute = new URL('../support/peers/collect-route.js', import.meta.url);
 const PLAIN = 'plain (ws + fetch + eventsource-parser + JSON)';
 
 interface Memory {
   readonly residentBytes: number;
+}
+
+/** Resident bytes, the garbage of main and of the one worker collected. */
+async function resident(server: Server, path: string): Promise<number> {
+  if (path !== '/ws') {
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}${COLLECT}`);
+    await once(socket, 'open');
+    socket.send('now');
+    await once(socket, 'message');
+    socket.terminate();
+  }
+  return (await server.child.ask<Memory>('memory')).residentBytes;
 }
 
 async function grown(
@@ -30,7 +47,7 @@ async function grown(
   tokenS: number,
 ): Promise<number> {
   await pause(300);
-  const before = await server.child.ask<Memory>('memory');
+  const before = await resident(server, path);
   const request = {
     type: 'response.create',
     model: `r${1 / tokenS}n9`,
@@ -40,9 +57,9 @@ async function grown(
   const options = { port: server.port, path, conns: streams, request: JSON.stringify(request) };
   const load = startLoad('hold', options, false);
   await load.answer();
-  const after = await server.child.ask<Memory>('memory');
+  const after = await resident(server, path);
   await load.end();
-  return (after.residentBytes - before.residentBytes) / streams;
+  return (after - before) / streams;
 }
 
 async function run(settings: Settings): Promise<Outcome> {
@@ -53,6 +70,8 @@ async function run(settings: Settings): Promise<Outcome> {
   const variants: Variant[] = [
     ...millraceVariants(settings, '/v1/responses', {
       upstreams: [{ name: 'bench', url, maxConnections: 2 * STREAMS }],
+      routes: [{ path: COLLECT, module: fileURLToPath(collectRoute) }],
+      threads: { workers: 1 },
     }),
     { name: PLAIN, peer: 'relay-plain', settings: { upstream: url } },
   ];
