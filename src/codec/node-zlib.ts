@@ -18,6 +18,7 @@ import {
   type LoadedSource,
 } from './codec.ts';
 import { type ZlibEngine, ZlibFlow } from './zlib-flow.ts';
+import { zstdFrame } from './zstd-frame.ts';
 
 /** What a call gives with `info: true`: how much of the input its engine used is the only way to see bytes behind the end. */
 interface WithInfo {
@@ -38,6 +39,10 @@ interface ZlibSettings {
 interface Format {
   readonly codec: CodecName;
   readonly dictionary: boolean;
+  /** Its transforms see where data was cut off. */
+  readonly stream: boolean;
+  /** Where the first of several joined pieces of data ends, where the library itself does not go on behind it. */
+  pieceEnd?(input: Uint8Array, from: number, outputBytesMax: number): number;
   compress(input: Uint8Array, settings: ZlibSettings): Uint8Array;
   decompress(input: Uint8Array, settings: ZlibSettings): unknown;
   compressor(settings: ZlibSettings): ZlibEngine;
@@ -50,6 +55,7 @@ const { constants } = zlib;
 const gzip: Format = {
   codec: 'gzip',
   dictionary: false,
+  stream: true,
   compress: zlib.gzipSync,
   decompress: zlib.gunzipSync,
   compressor: zlib.createGzip,
@@ -60,6 +66,7 @@ const gzip: Format = {
 const deflate: Format = {
   codec: 'deflate',
   dictionary: true,
+  stream: true,
   compress: zlib.deflateSync,
   decompress: zlib.inflateSync,
   compressor: zlib.createDeflate,
@@ -70,6 +77,7 @@ const deflate: Format = {
 const brotli: Format = {
   codec: 'brotli',
   dictionary: false,
+  stream: true,
   compress: zlib.brotliCompressSync,
   decompress: zlib.brotliDecompressSync,
   compressor: zlib.createBrotliCompress,
@@ -89,16 +97,31 @@ function zstd(): Format | undefined {
   const has = zlib as unknown as Readonly<Record<string, never>>;
   if (typeof has['zstdCompressSync'] !== 'function') return undefined;
   const call = (name: string) => has[name] as (...given: readonly unknown[]) => never;
+  const compress = call('zstdCompressSync');
+  const decompress = call('zstdDecompressSync');
   return {
     codec: 'zstd',
     // Node 24.6 heeds one; those before ignore it in silence.
     dictionary: false,
-    compress: call('zstdCompressSync'),
-    decompress: call('zstdDecompressSync'),
+    stream: seesCuts(compress, decompress),
+    pieceEnd: (input, from, outputBytesMax) => zstdFrame(input, from, outputBytesMax).end,
+    compress,
+    decompress,
     compressor: call('createZstdCompress'),
     decompressor: call('createZstdDecompress'),
     settings: (level) => ({ params: { [ZSTD_LEVEL]: level } }),
   };
+}
+
+/** Node 22 takes what was cut off for whole. */
+function seesCuts(compress: Format['compress'], decompress: Format['decompress']): boolean {
+  const cut = compress(Buffer.from('cut'), {}).subarray(0, -1);
+  try {
+    decompress(cut, {});
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 export function loadNodeZlib(): LoadedSource {
@@ -117,8 +140,8 @@ class ZlibCoder implements Coder {
   constructor(format: Format) {
     this.#format = format;
     this.codec = format.codec;
-    const { dictionary } = format;
-    this.claims = { oneShot: true, stream: true, dictionary, outputCap: true, sharedMemory: true };
+    const { dictionary, stream } = format;
+    this.claims = { oneShot: true, stream, dictionary, outputCap: true, sharedMemory: true };
   }
 
   compress(input: Uint8Array, level: number, dictionary?: Dictionary): Uint8Array {
@@ -139,9 +162,26 @@ class ZlibCoder implements Coder {
   }
 
   decompress(input: Uint8Array, outputBytesMax: number, dictionary?: Dictionary): Uint8Array {
+    const settings = this.#with(dictionary);
+    const { pieceEnd } = this.#format;
+    if (!pieceEnd) return this.#piece(input, outputBytesMax, settings);
+    const made: Uint8Array[] = [];
+    let left = outputBytesMax;
+    let at = 0;
+    do {
+      const end = pieceEnd(input, at, left);
+      const piece = this.#piece(input.subarray(at, end), left, settings);
+      made.push(piece);
+      left -= piece.byteLength;
+      at = end;
+    } while (at < input.byteLength);
+    return made.length === 1 ? made[0] : Buffer.concat(made);
+  }
+
+  #piece(input: Uint8Array, outputBytesMax: number, more: ZlibSettings): Uint8Array {
     // The library takes no bound of 0.
     const maxOutputLength = Math.max(1, outputBytesMax);
-    const settings = { maxOutputLength, info: true, ...this.#with(dictionary) };
+    const settings = { maxOutputLength, info: true, ...more };
     let done: WithInfo;
     try {
       done = this.#format.decompress(input, settings) as WithInfo;
