@@ -1,4 +1,4 @@
-/** Goal: the gateway is ready within half a second of its start. Method: from spawn to the listening line, in units of what a bare Node needs at the same moment, so that a busy machine does not decide. */
+/** Goal: the gateway is ready within half a second of its start. Method: from spawn to the listening line, allowed more where a bare Node needs longer at the same moment, so that a busy machine does not decide. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url';
 
 const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const ROUNDS = 7;
-/** A bare Node starts in some 40 ms: half a second. */
-const STARTS_MAX = 12.5;
+/** Half a second, on a machine on which a bare Node starts in so long, or sooner: newer ones do. */
+const READY_MS_MAX = 500;
+const BARE_MS = 40;
 
 async function bareMs(): Promise<number> {
   const began = performance.now();
@@ -34,16 +35,14 @@ async function readyMs(): Promise<number> {
 }
 
 test('the demo listens within half a second, as fast as Node itself starts here', async (t) => {
-  const rounds: { ready: number; ratio: number }[] = [];
+  const rounds: { ready: number; allowed: number }[] = [];
   for (let n = 0; n < ROUNDS; n += 1) {
     const bare = await bareMs();
     const ready = await readyMs();
-    rounds.push({ ready, ratio: ready / bare });
+    rounds.push({ ready, allowed: READY_MS_MAX * Math.max(1, bare / BARE_MS) });
   }
-  const median = (of: 'ready' | 'ratio') =>
-    rounds.map((round) => round[of]).sort((a, b) => a - b)[ROUNDS >> 1];
-  t.diagnostic(
-    `ready after ${median('ready').toFixed(0)} ms, ${median('ratio').toFixed(1)} starts`,
-  );
-  assert.ok(median('ratio') <= STARTS_MAX, `${median('ratio')} times a bare start`);
+  const shares = rounds.map(({ ready, allowed }) => ready / allowed).sort((a, b) => a - b);
+  const [share, said] = [shares[ROUNDS >> 1], rounds.map(({ ready }) => ready.toFixed(0))];
+  t.diagnostic(`ready after ${said.join(', ')} ms: ${share.toFixed(2)} of what is allowed`);
+  assert.ok(share <= 1, `${share} of what is allowed: ${said.join(', ')} ms`);
 });

@@ -131,7 +131,7 @@ for (const backend of backendsHere) {
 }
 
 test('agents call tools over their socket, unmoved by what else is said on it, and over HTTP', async (t) => {
-  const { base } = await engineUrl(t, 'uws');
+  const { base } = await engineUrl(t, backendsHere[0]);
   const steps = await told(process.execPath, join(installed.agents(), 'client.mjs'), base);
   const answered = { text: 'so it rains', asked: ['Köln'] };
   for (const name of ['socket', 'responses stream', 'completions stream']) {
@@ -146,7 +146,7 @@ test('agents call tools over their socket, unmoved by what else is said on it, a
 
 const missing = 'missing' in python ? python.missing : false;
 test('Python’s openai over HTTP and over its socket', { skip: missing }, async (t) => {
-  const { base } = await engineUrl(t, 'uws');
+  const { base } = await engineUrl(t, backendsHere[0]);
   const { program, script } = python as { program: string; script: string };
   const steps = await told(program, script, base);
   assert.deepEqual(steps.get('response'), { text: TEXT, status: 'completed' });
