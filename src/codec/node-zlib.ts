@@ -42,7 +42,7 @@ interface Format {
   /** Its transforms see where data was cut off. */
   readonly stream: boolean;
   /** Where the first of several joined pieces of data ends, where the library itself does not go on behind it. */
-  pieceEnd?(input: Uint8Array, from: number, outputBytesMax: number): number;
+  readonly pieceEnd?: (input: Uint8Array, from: number, outputBytesMax: number) => number;
   compress(input: Uint8Array, settings: ZlibSettings): Uint8Array;
   decompress(input: Uint8Array, settings: ZlibSettings): unknown;
   compressor(settings: ZlibSettings): ZlibEngine;
