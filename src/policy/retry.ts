@@ -24,8 +24,8 @@ const NONE_LEFT = { kind: 'give-up', why: 'none' } as const;
 
 export class Attempts {
   readonly #rules: RetryRules;
-  /** Failed in this round, and when the upstream itself said it may be asked again. */
-  readonly #tried = new Map<number, number>();
+  /** Failed in this round, and when the upstream itself said it may be asked again. Most streams never need it. */
+  #tried: Map<number, number> | undefined;
   #made = 0;
   #round = 0;
   #resumeMs = 0;
@@ -44,7 +44,7 @@ export class Attempts {
     if (this.#made > this.#rules.maxRetries) return { kind: 'give-up', why: 'attempts' };
     if (nowMs >= deadlineMs) return { kind: 'give-up', why: 'deadline' };
     if (this.#resumeMs > 0 && nowMs >= this.#resumeMs) this.#again(nowMs);
-    const among = usable.filter((upstream) => !this.#tried.has(upstream));
+    const among = usable.filter((upstream) => !this.#tried?.has(upstream));
     if (among.length > 0) return { kind: 'go', among };
     if (this.#made === 0 || this.#round > this.#rules.maxRetries) return NONE_LEFT;
     return this.#wait(usable, nowMs, deadlineMs, chance);
@@ -53,7 +53,7 @@ export class Attempts {
   /** Which of these an attempt may go to beside the one that runs. */
   untried(usable: readonly number[]): number[] {
     if (this.#made > this.#rules.maxRetries) return [];
-    return usable.filter((upstream) => !this.#tried.has(upstream));
+    return usable.filter((upstream) => !this.#tried?.has(upstream));
   }
 
   /** An attempt at this upstream begins. */
@@ -63,14 +63,15 @@ export class Attempts {
 
   /** It failed; the upstream is not asked again in this round, nor before `floorMs` (its Retry-After). */
   failed(upstream: number, floorMs = 0): void {
+    this.#tried ??= new Map();
     this.#tried.set(upstream, floorMs);
   }
 
   #again(nowMs: number): void {
     this.#resumeMs = 0;
     this.#round += 1;
-    for (const [upstream, floorMs] of this.#tried) {
-      if (floorMs <= nowMs) this.#tried.delete(upstream);
+    for (const [upstream, floorMs] of this.#tried ?? []) {
+      if (floorMs <= nowMs) this.#tried?.delete(upstream);
     }
   }
 
@@ -78,7 +79,7 @@ export class Attempts {
     if (this.#resumeMs > nowMs) return { kind: 'wait', untilMs: this.#resumeMs };
     // Whoever named a time may be unusable just because of it: it counts as soon as that time has come.
     let soonestMs = Infinity;
-    for (const [upstream, floorMs] of this.#tried) {
+    for (const [upstream, floorMs] of this.#tried ?? []) {
       if (floorMs > nowMs || usable.includes(upstream)) soonestMs = Math.min(soonestMs, floorMs);
     }
     if (soonestMs === Infinity) return NONE_LEFT;

@@ -5,6 +5,8 @@
 import type { MillraceError } from '../errors.ts';
 import type { DeltaKind, EventSink, FinishReason, Usage } from './events.ts';
 
+/** One for all: there is a coalescer for each stream. */
+const NONE: Uint8Array = new Uint8Array(0);
 const SCRATCH_BYTES_MIN = 1024;
 const SCRATCH_BYTES_MAX = 16 * 1024;
 
@@ -20,12 +22,12 @@ export class Coalescer implements EventSink {
   #waiting = false;
   #kind: DeltaKind = 0;
   #part = 0;
-  #bytes: Uint8Array = new Uint8Array(0);
+  #bytes = NONE;
   #start = 0;
   #end = 0;
 
   /** What was handed out of it stays untouched until `flush`: it is filled from the front, and replaced when it grows. */
-  #scratch: Uint8Array = new Uint8Array(0);
+  #scratch = NONE;
   #used = 0;
 
   /** `onMerged` is called for every delta that leaves as a part of an earlier one. */

@@ -1,11 +1,13 @@
 /** The text of one content part so far: the escaped body of a JSON string, kept as the bytes it came in. */
 
+/** One for all: most parts of most answers stay empty. */
+const NONE = new Uint8Array(0);
 const BYTES_START = 256;
 /** Below this a loop beats `set`, which needs a view made for it. */
 const LOOP_BYTES_MAX = 96;
 
 export class EscapedText {
-  #bytes = new Uint8Array(0);
+  #bytes = NONE;
   #length = 0;
 
   get bytes(): Uint8Array {

@@ -8,12 +8,14 @@ import { ToolCalls, type ToolSink } from './openai-chat-tools.ts';
 
 const ARGUMENTS = ['choices', 0, 'delta', 'tool_calls', 0, 'function', 'arguments'] as const;
 
+/** The clock, and OpenAI's padding against guessing tokens by length. */
+const volatile = [
+  { name: 'created', kind: 'digits' },
+  { name: 'obfuscation', kind: 'text' },
+] as const;
+
 export class OpenaiChatReader implements EventReader, ChunkSink, ToolSink {
-  // The clock, and OpenAI's padding against guessing tokens by length.
-  readonly volatile = [
-    { name: 'created', kind: 'digits' },
-    { name: 'obfuscation', kind: 'text' },
-  ] as const;
+  readonly volatile = volatile;
   readonly #upstream: string;
   readonly #tools: ToolCalls = new ToolCalls(this);
   #say: Say | undefined;

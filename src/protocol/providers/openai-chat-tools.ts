@@ -28,8 +28,9 @@ export interface ToolSink {
 export class ToolCalls {
   readonly #sink: ToolSink;
   readonly #calls: Call[] = [];
-  readonly #byIndex = new Map<number, Call>();
-  readonly #ids = new Set<string>();
+  /** With the first call: most answers have none. */
+  #byIndex: Map<number, Call> | undefined;
+  #ids: Set<string> | undefined;
   #begun = 0;
   #last: Call | undefined;
 
@@ -85,7 +86,7 @@ export class ToolCalls {
   /** The call a fragment goes on with, undefined when it begins one. */
   #find(index: number | undefined, id: string, name: string | undefined): Call | undefined {
     if (index !== undefined) {
-      const call = this.#byIndex.get(index);
+      const call = this.#byIndex?.get(index);
       return call !== undefined && begins(call, id, name, true) ? undefined : call;
     }
     if (id !== '') {
@@ -102,6 +103,7 @@ export class ToolCalls {
     if (this.#calls.length >= CALLS_MAX) return `more than ${CALLS_MAX} tool calls`;
     const call: Call = { upstreamId: id, name: '', part: -1, early: '', argued: false };
     this.#calls.push(call);
+    this.#byIndex ??= new Map();
     if (index !== undefined) this.#byIndex.set(index, call);
     return call;
   }
@@ -110,8 +112,9 @@ export class ToolCalls {
   #freeId(call: Call, responseId: string): string {
     const wanted = call.upstreamId || `call_${responseId.slice(-24)}${call.part}`;
     let id = wanted;
-    for (let n = call.part; this.#ids.has(id); n++) id = `${wanted}_${n}`;
-    this.#ids.add(id);
+    const ids = (this.#ids ??= new Set());
+    for (let n = call.part; ids.has(id); n++) id = `${wanted}_${n}`;
+    ids.add(id);
     return id;
   }
 }

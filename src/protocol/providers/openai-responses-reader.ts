@@ -35,11 +35,13 @@ interface Call {
 /** Where content was told first. */
 type Level = 'delta' | 'part' | 'item' | 'end';
 
+const volatile = [
+  { name: 'sequence_number', kind: 'digits' },
+  { name: 'obfuscation', kind: 'text' },
+] as const;
+
 export class OpenaiResponsesReader implements EventReader {
-  readonly volatile = [
-    { name: 'sequence_number', kind: 'digits' },
-    { name: 'obfuscation', kind: 'text' },
-  ] as const;
+  readonly volatile = volatile;
   readonly #upstream: string;
   /** Under their item's id, their call's id, and their place. */
   readonly #calls = new Map<string, Call>();

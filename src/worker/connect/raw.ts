@@ -93,8 +93,9 @@ class RawLine implements PooledLine, ResponseEvents {
     this.socket.on('error', (error) => {
       this.#error = error;
     });
-    this.socket.once('end', () => this.#end());
-    this.socket.once('close', () => this.#lost(this.#error ?? new Error('')));
+    // Both come once; `once` would keep a wrapper for each.
+    this.socket.on('end', () => this.#end());
+    this.socket.on('close', () => this.#lost(this.#error ?? new Error('')));
     this.socket.on('timeout', () => {
       if (stays()) this.socket.setTimeout(this.#idleMs);
       else this.destroy();

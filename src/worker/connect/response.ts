@@ -37,13 +37,16 @@ export interface ResponseEvents {
   done(reusable: boolean): void;
 }
 
+/** One for all: there is a reader for each socket. */
+const NONE: Uint8Array = new Uint8Array(0);
+
 type State = 'head' | 'fixed' | 'size' | 'chunk' | 'chunk end' | 'trailer' | 'until close' | 'done';
 
 export class ResponseReader {
   readonly #events: ResponseEvents;
   #state: State = 'head';
   /** A head or trailer that came in pieces. */
-  #text: Uint8Array = new Uint8Array(0);
+  #text = NONE;
   /** Body bytes still to come of the body or chunk. */
   #rest = 0;
   #lineBytes = 0;
@@ -65,7 +68,7 @@ export class ResponseReader {
   reset(): void {
     this.#state = 'head';
     this.#persistent = true;
-    this.#text = new Uint8Array(0);
+    this.#text = NONE;
   }
 
   /**
@@ -153,7 +156,7 @@ export class ResponseReader {
       this.#text = text;
       return at + piece.length;
     }
-    this.#text = new Uint8Array(0);
+    this.#text = NONE;
     lines(Buffer.from(text.buffer, 0, end).toString('latin1'));
     return at + end - before;
   }

@@ -61,7 +61,7 @@ export class Sockets<L extends PooledLine> {
   own(origin: string, socket: Socket): void {
     this.open.add(socket);
     this.#counts.set(origin, this.count(origin) + 1);
-    socket.once('close', () => {
+    socket.on('close', () => {
       this.open.delete(socket);
       this.#counts.set(origin, this.count(origin) - 1);
       if (this.open.size === 0) this.#emptied?.();
@@ -112,7 +112,7 @@ export class Sockets<L extends PooledLine> {
 
   /** A dead socket does not wait for anybody. */
   watch(line: L): L {
-    line.socket.once('close', () => {
+    line.socket.on('close', () => {
       const idle = this.#idle.get(line.origin);
       const at = idle?.indexOf(line) ?? -1;
       if (at >= 0) idle?.splice(at, 1);

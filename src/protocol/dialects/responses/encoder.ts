@@ -39,7 +39,8 @@ export class ResponsesEncoder implements Encoder {
   readonly #object: ResponseObject;
   readonly #end: EncoderEnd;
   readonly #items: OutputItem[] = [];
-  readonly #calls = new Map<number, OutputItem>();
+  /** With the first one. */
+  #calls: Map<number, OutputItem> | undefined;
   /** The open message or reasoning item. */
   #prose: OutputItem | undefined;
   /** Where the last delta went, so that the next one of its kind goes there without a search. */
@@ -104,12 +105,13 @@ export class ResponsesEncoder implements Encoder {
   }
 
   tool(index: number, id: string, name: string): void {
-    if (this.#ended || this.#calls.has(index)) return;
+    if (this.#ended || this.#calls?.has(index)) return;
     if (!this.#spend(Buffer.byteLength(id) + Buffer.byteLength(name))) return;
     if (!this.#room()) return;
     this.#closeProse();
     const call = { id: id || `call_${this.#facts.id.slice(-12)}_${index}`, name };
     const item = new OutputItem('function_call', this.#items.length, this.#facts.stream, call);
+    this.#calls ??= new Map();
     this.#calls.set(index, item);
     this.#add(item);
     item.addPart('arguments');
@@ -168,7 +170,7 @@ export class ResponsesEncoder implements Encoder {
   }
 
   #callPart(call: number): ContentPart {
-    const item = this.#calls.get(call);
+    const item = this.#calls?.get(call);
     must(item !== undefined, 'arguments follow their call');
     this.#touched = item;
     return item.parts[0];
