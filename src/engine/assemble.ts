@@ -39,12 +39,18 @@ import { limitOwner, MAIN_ROW, WORKER_ROW } from '../threads/roster.ts';
 import { spawnCoordinator } from '../threads/spawn.ts';
 import { WorkerPool } from '../threads/worker-pool.ts';
 import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
+import type { EarlyThreads } from './early-threads.ts';
 import { observing } from './observing.ts';
 import type { Application } from './run.ts';
 
 export type Assembled = ReturnType<typeof assemble>;
 
-export function assemble(options: Options, workers: number, log: Log, own: Application) {
+export function assemble(
+  options: Options,
+  { workers, relays }: Pick<EarlyThreads, 'workers' | 'relays'>,
+  log: Log,
+  own: Application,
+) {
   const dialects = { ...builtIn, ...own.dialects };
   const memory = openMemory(options, workers);
   const { configured, shared, cells, slab, counts, sessions, requests } = memory;
@@ -63,7 +69,7 @@ export function assemble(options: Options, workers: number, log: Log, own: Appli
     fact,
   });
   const door = new DoorLimits(options, memory.limits, clock, counts);
-  const pool = new WorkerPool(workers, configured.now, shared, cells);
+  const pool = new WorkerPool(relays, configured.now, shared, cells);
   const crew: Crew = new Crew({
     workers,
     pool,

@@ -347,11 +347,13 @@ class OwnEngine implements Engine {
   }
 
   async #start(): Promise<Running> {
-    // Loaded here, so that importing the package stays cheap.
+    // Loaded here, so that importing the package stays cheap; the other threads load at the same time.
+    const { EarlyThreads } = await import('./early-threads.ts');
+    const early = new EarlyThreads(this.options);
     const { run } = await import('./run.ts');
     const { createLog } = await import('../observe/log.ts');
     const log = this.#extras.log ?? createLog(this.options.log);
-    this.#now = await run(this.options, log, {
+    this.#now = await run(this.options, early, log, {
       paths: this.#paths,
       ...(this.#extras.otel && { otel: this.#extras.otel }),
       sockets: this.#sockets,

@@ -13,10 +13,9 @@ import type { Otel } from '../observe/spans.ts';
 import type { Options } from '../options/schema.ts';
 import type { Dialect } from '../protocol/dialect.ts';
 import { loadDialects } from '../threads/user-protocols.ts';
-import { workerCount } from '../threads/worker-count.ts';
 import { systemClock, systemRandom, systemTicker } from '../threads/world.ts';
 import { type Assembled, assemble } from './assemble.ts';
-import { startDemo } from './demo.ts';
+import type { EarlyThreads } from './early-threads.ts';
 import { start } from './start.ts';
 import { Started } from './started.ts';
 
@@ -51,22 +50,28 @@ export interface Running {
   stop(drain: boolean): Promise<void>;
 }
 
-/** @throws MILLRACE_START_FAILED, MILLRACE_PORT_TAKEN; nothing stays running then. */
-export async function run(asked: Options, log: Log, application: Application): Promise<Running> {
+/** @throws MILLRACE_START_FAILED, MILLRACE_PORT_TAKEN; nothing stays running then, the early threads neither. */
+export async function run(
+  asked: Options,
+  early: EarlyThreads,
+  log: Log,
+  application: Application,
+): Promise<Running> {
   const started = new Started();
   try {
-    const simulated = await startDemo(asked, started);
+    started.then(() => early.stop());
+    const simulated = (await early.demo?.upstreams()) ?? [];
     const whole = (options: Options) => ({
       ...options,
       upstreams: [...options.upstreams, ...simulated],
     });
     const options = whole(asked);
-    const { workers, why } = workerCount(options.threads.workers);
     const dialects = await loadDialects(options);
-    const parts = assemble(options, workers, log, { ...application, dialects });
+    const parts = assemble(options, early, log, { ...application, dialects });
     const listenings = new Set<Listening>();
     const admin = await start(parts, started, listenings);
-    const told = { log, admin, workers, whyWorkers: why };
+    const { workers, whyWorkers } = early;
+    const told = { log, admin, workers, whyWorkers };
     const change = (changed: Options) => parts.configured.change(whole(changed), parts);
     return running(parts, { ...told, change }, started, listenings);
   } catch (thrown) {

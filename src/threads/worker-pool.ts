@@ -47,23 +47,13 @@ export interface Incarnation {
   readonly auth?: AuthDesk;
 }
 
-export class WorkerPool {
-  readonly #pool: Piscina;
-  #configuration: Configuration;
-  readonly #shared: SharedHandles;
-  readonly #cells: ThreadCells;
-  readonly #threads = new Map<Incarnation, number>();
+/** The threads themselves. They begin to load what they will need as soon as this is made. */
+export class RelayThreads {
+  readonly pool: Piscina<WorkerStart | null, void>;
+  #closed: Promise<void> | undefined;
 
-  constructor(
-    workers: number,
-    configuration: Configuration,
-    shared: SharedHandles,
-    cells: ThreadCells,
-  ) {
-    this.#configuration = configuration;
-    this.#shared = shared;
-    this.#cells = cells;
-    this.#pool = new Piscina<WorkerStart | null, void>({
+  constructor(workers: number) {
+    this.pool = new Piscina<WorkerStart | null, void>({
       filename: new URL('../worker/entry.js', import.meta.url).href,
       minThreads: workers,
       maxThreads: workers + SPARE_THREADS,
@@ -76,7 +66,33 @@ export class WorkerPool {
       ...threadFlags(),
     });
     // A resident's failure arrives through its own promise; a thread that dies idle is refilled by piscina.
-    this.#pool.on('error', () => {});
+    this.pool.on('error', () => {});
+  }
+
+  /** Call after every resident is gone: closing a pool with residents would terminate them. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.pool.close();
+    return this.#closed;
+  }
+}
+
+export class WorkerPool {
+  readonly #relays: RelayThreads;
+  #configuration: Configuration;
+  readonly #shared: SharedHandles;
+  readonly #cells: ThreadCells;
+  readonly #threads = new Map<Incarnation, number>();
+
+  constructor(
+    threads: RelayThreads,
+    configuration: Configuration,
+    shared: SharedHandles,
+    cells: ThreadCells,
+  ) {
+    this.#relays = threads;
+    this.#configuration = configuration;
+    this.#shared = shared;
+    this.#cells = cells;
   }
 
   /** What the next incarnations are started with. */
@@ -120,7 +136,7 @@ export class WorkerPool {
       down,
       port: port2,
     };
-    const gone = this.#pool
+    const gone = this.#relays.pool
       .run(start, { transferList: [port2] })
       .then(
         () => undefined,
@@ -151,7 +167,7 @@ export class WorkerPool {
 
   /** Has a thread beyond the residents ready, everything loaded, so that a lost worker is replaced in milliseconds. */
   async warm(): Promise<void> {
-    await this.#pool.run(null);
+    await this.#relays.pool.run(null);
   }
 
   /**
@@ -160,15 +176,15 @@ export class WorkerPool {
    */
   end(incarnation: Incarnation): boolean {
     const number = this.#threads.get(incarnation);
-    const thread = this.#pool.threads.find((each) => each.threadId === number);
+    const thread = this.#relays.pool.threads.find((each) => each.threadId === number);
     if (!thread || this.#cells.inCodec(WORKER_ROW + incarnation.worker)) return false;
     void thread.terminate();
     return true;
   }
 
-  /** Call after every incarnation is gone: closing a pool with residents would terminate them. */
-  async close(): Promise<void> {
-    await this.#pool.close();
+  /** Call after every incarnation is gone. */
+  close(): Promise<void> {
+    return this.#relays.close();
   }
 }
 
