@@ -45,12 +45,8 @@ import type { Application } from './run.ts';
 
 export type Assembled = ReturnType<typeof assemble>;
 
-export function assemble(
-  options: Options,
-  { workers, relays }: Pick<EarlyThreads, 'workers' | 'relays'>,
-  log: Log,
-  own: Application,
-) {
+export function assemble(options: Options, early: EarlyThreads, log: Log, own: Application) {
+  const { workers, relays } = early;
   const dialects = { ...builtIn, ...own.dialects };
   const memory = openMemory(options, workers);
   const { configured, shared, cells, slab, counts, sessions, requests } = memory;
