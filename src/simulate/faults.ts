@@ -21,6 +21,12 @@ const table = {
   'reset-before-headers': ['flag', 'resets the connection instead of answering'],
   'end-before-headers': ['flag', 'closes the connection in good order instead of answering'],
 
+  // Before a WebSocket. Those for an answer hold there too: a status is an `error` event, a body that ends too early a close frame; what only HTTP has, does nothing.
+  'upgrade-status': ['number', 'refuses the WebSocket with this HTTP status'],
+  'upgrade-reset': ['flag', 'resets the connection instead of the upgrade'],
+  'upgrade-stall': ['flag', 'never answers the upgrade'],
+  'close-code': ['number', 'code of the close frame where end-after ends a WebSocket'],
+
   // Time.
   'stall-headers': ['number', 'waits this many ms before the headers; 0 is for ever'],
   'stall-first': ['number', 'waits this many ms before the first token; 0 is for ever'],

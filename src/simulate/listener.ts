@@ -1,10 +1,12 @@
 /** The simulated upstream's TCP side: listens on loopback, can vanish and come back on the same port, and knows its open sockets. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { MillraceError } from '../errors.ts';
 import { must } from '../must.ts';
 import { resetSocket } from './reset-socket.ts';
 
 export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
+export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 type Socket = IncomingMessage['socket'];
 
 const HOST = '127.0.0.1';
@@ -23,11 +25,12 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-export async function listenOn(port: number, handle: Handle): Promise<Listener> {
+export async function listenOn(port: number, handle: Handle, upgrade: Upgrade): Promise<Listener> {
   const sockets = new Set<Socket>();
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, handle);
   // A request may take as long as a test wants; a client that never finishes its head may not.
   server.requestTimeout = 0;
+  server.on('upgrade', upgrade);
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));

@@ -85,7 +85,8 @@ export class Play implements Timed {
     if (finale === 'hang') return;
     this.#row.endedMs = nowMs;
     this.#row.ending = finale === 'end' ? 'finished' : 'fault';
-    if (finale === 'end' || finale === 'short') this.#sink.end();
+    if (finale === 'short' && this.#sink.short) this.#sink.short();
+    else if (finale === 'end' || finale === 'short') this.#sink.end();
     else if (finale === 'cut') this.#sink.cut();
     else this.#sink.reset();
   }

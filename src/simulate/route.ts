@@ -12,6 +12,7 @@ import type { ResolvedOptions } from './options.ts';
 import { Play } from './play.ts';
 import { type ScriptOptions, type Step, streamSteps, wholeAnswerMs } from './script.ts';
 import { type Headers, pieceSink, responseSink, type Sink } from './sink.ts';
+import { flat, type SocketsParts } from './sockets/sockets.ts';
 import type { Voice } from './voices/voice.ts';
 import type { Wheel } from './wheel.ts';
 
@@ -66,17 +67,29 @@ export class AnswerRoute {
     });
     request.on('end', () => {
       const fits = bytes <= this.#options.bodyBytesMax;
-      this.#answer(voice, request, response, fits ? Buffer.concat(parts).toString() : undefined);
+      const body = fits ? Buffer.concat(parts).toString() : undefined;
+      this.#answer(voice, flat(request), body, (faults) => this.#httpSink(response, faults));
     });
   }
 
+  /** What WebSockets need of it. */
+  sockets(): SocketsParts {
+    const { name } = this.#options;
+    return {
+      answer: (voice, headers, body, sinkOf) => this.#answer(voice, headers, body, sinkOf),
+      faultsOf: (asked) => mergeFaults(name, this.#always, this.#set, asked),
+      open: (headers) => this.#journal.open(name, headers, '', this.#wheel.now()),
+      now: () => this.#wheel.now(),
+    };
+  }
+
+  /** What it will say; undefined: it refuses, or says nothing. */
   #answer(
     voice: Voice,
-    request: IncomingMessage,
-    response: ServerResponse,
+    headers: Headers,
     body: string | undefined,
-  ): void {
-    const headers = flat(request);
+    sinkOf: (faults: Faults) => Sink,
+  ): Answer | undefined {
     const row = this.#journal.open(this.#options.name, headers, body ?? '', this.#wheel.now());
     let faults: Faults = {};
     try {
@@ -88,13 +101,15 @@ export class AnswerRoute {
         throw new MillraceError('MILLRACE_OVERLOADED', { bound: 'streamsMax', waitMs: 1_000 });
       const plan = this.#plan(voice, row, headers, body);
       ({ faults } = plan);
-      const sink = this.#sink(response, row, faults);
-      if (this.#failsBefore(sink, row, faults)) return;
+      const sink = this.#watched(sinkOf(faults), row);
+      if (this.#failsBefore(sink, row, faults)) return undefined;
       this.#begin(sink, row, plan);
+      return plan.answer;
     } catch (thrown) {
       const error = asMillraceError(thrown);
-      const sink = this.#sink(response, row, faults);
+      const sink = this.#watched(sinkOf(faults), row);
       refuse(sink, row, error.failure.status, {}, JSON.stringify(errorBody(error)));
+      return undefined;
     }
   }
 
@@ -139,11 +154,14 @@ export class AnswerRoute {
     return this.#set;
   }
 
-  #sink(response: ServerResponse, row: JournalRow, faults: Faults): Sink {
-    const { split } = faults;
+  #httpSink(response: ServerResponse, { split }: Faults): Sink {
     const { socket } = response;
-    const sink =
-      split && socket ? pieceSink(socket, split, this.#wheel) : responseSink(response, this.#wheel);
+    return split && socket
+      ? pieceSink(socket, split, this.#wheel)
+      : responseSink(response, this.#wheel);
+  }
+
+  #watched(sink: Sink, row: JournalRow): Sink {
     this.#running.add(row);
     sink.onGone(() => {
       this.#running.delete(row);
@@ -270,9 +288,4 @@ function failureBody(faults: Faults): string {
   const code = faults['error-code'] ?? (limited ? 'rate_limit_exceeded' : null);
   const message = `[simulated] status ${status}, as asked for`;
   return JSON.stringify({ error: { message, type, param: null, code } });
-}
-
-function flat(request: IncomingMessage): Headers {
-  const entries = Object.entries(request.headers).map(([name, value]) => [name, String(value)]);
-  return Object.fromEntries(entries) as Headers;
 }

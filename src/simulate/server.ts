@@ -1,5 +1,5 @@
 /**
- * The simulated upstream: a real HTTP server on loopback that speaks the protocols of the providers (voices/) with made-up answers, at a chosen
+ * The simulated upstream: a real HTTP and WebSocket server on loopback that speaks the protocols of the providers (voices/) with made-up answers, at a chosen
  * pace and with chosen faults (GET /faults lists them). It says in every header, id, model entry and first sentence that it is
  * simulated. Credentials are ignored.
  *
@@ -15,6 +15,7 @@ import { answerKept } from './kept-route.ts';
 import { type Listener, listenOn } from './listener.ts';
 import { type ResolvedOptions, resolveSimulated, type SimulatedOptions } from './options.ts';
 import { AnswerRoute } from './route.ts';
+import { Sockets } from './sockets/sockets.ts';
 import { voices } from './voices/voices.ts';
 import { Wheel } from './wheel.ts';
 
@@ -34,6 +35,8 @@ export interface SimulatedServer {
   readonly url: string;
   /** The same without a path: the base URL of an ollama upstream. */
   readonly origin: string;
+  /** Where its WebSockets are: `/v1` behind it is the base URL of an `openai-responses` upstream, `/ws` a back end that says back what it hears. */
+  readonly socketOrigin: string;
   readonly name: string;
   readonly journal: Journal;
   readonly faults: FaultControl;
@@ -53,11 +56,15 @@ export async function startSimulated(options: SimulatedOptions = {}): Promise<Si
   const wheel = new Wheel();
   const route = new AnswerRoute(resolved, journal, wheel);
   const health = { status: 200 };
-  const listener = await listenOn(resolved.port, (request, response) =>
-    dispatch(request, response, route, resolved, health),
+  const sockets = new Sockets(route.sockets());
+  const listener = await listenOn(
+    resolved.port,
+    (request, response) => dispatch(request, response, route, resolved, health),
+    (request, socket, head) => sockets.upgrade(request, socket, head),
   );
   return {
     origin: `http://${listener.host}:${listener.port}`,
+    socketOrigin: `ws://${listener.host}:${listener.port}`,
     url: `http://${listener.host}:${listener.port}/v1`,
     name: resolved.name,
     journal,

@@ -13,6 +13,8 @@ export interface Sink {
   write(bytes: string | Uint8Array): boolean;
   /** The body ends in good order. */
   end(): void;
+  /** The same, too early; absent: nobody can tell. */
+  short?(): void;
   /** FIN, wherever the body is. */
   cut(): void;
   /** RST: what was written is on its way first. */

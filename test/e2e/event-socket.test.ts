@@ -88,6 +88,86 @@ describe('another engine as the upstream', () => {
   });
 });
 
+describe('the simulated upstream over its WebSocket', () => {
+  let simulated: SimulatedServer;
+  let engine: Engine;
+  let client: TestClient;
+  before(async () => {
+    simulated = await startSimulated({ firstTokenMs: 1, tokensPerSecond: 2_000, jitter: 0 });
+    [engine, client] = await engineBefore(`${simulated.socketOrigin}/v1`, {
+      stream: { gapTimeoutMs: 300, headersTimeoutMs: 300, maxRetries: 0, finishGraceMs: 300 },
+    });
+  });
+  after(async () => {
+    await client.close();
+    await engine.close();
+    await simulated.close();
+  });
+
+  test('whole answers on one socket: text, reasoning, tool calls, usage', async () => {
+    const text = 'größe 水車 🌊 "quoted"';
+    const first = await said(client, `@echo ${text}`);
+    assert.equal(textOf(first), text);
+    assert.ok((first.at(-1)?.response?.usage?.output_tokens ?? 0) > 3);
+    const thoughts = await said(client, '@echo well\n@reason');
+    assert.ok(thoughts.some(({ type }) => type.startsWith('response.reasoning')));
+    const tools = [{ type: 'function', name: 'look', parameters: { type: 'object' } }];
+    const called = await said(client, '@tool look {"at":"wheel"}', { tools });
+    assert.ok(
+      JSON.stringify(called.at(-1)).includes(JSON.stringify('{"at":"wheel"}').slice(1, -1)),
+    );
+    assert.equal(simulated.journal.entries.length, 3);
+    assert.equal(simulated.connections, 1);
+  });
+
+  const faults: readonly (readonly [string, string, string])[] = [
+    ['reset-after=2', 'a b', 'upstream_reset'],
+    ['cut-after=2', 'a b', 'upstream_reset'],
+    ['end-after=2', 'a b', 'upstream_reset'],
+    ['end-after=2 close-code=1011', 'a b', 'upstream_reset'],
+    ['stall-after=2', 'a b', 'upstream_gap_timeout'],
+    ['malformed-after=2', 'a b', 'upstream_malformed'],
+    ['error-after=2', 'a b', 'upstream_error'],
+    ['no-finish', 'a b c d', 'upstream_gap_timeout'],
+    ['reset-before-headers', '', 'upstream_reset'],
+    ['stall-headers=0', '', 'upstream_connect_timeout'],
+    ['status=503', '', 'upstream_status'],
+    ['split=1,7 escapes', 'a b c d', ''],
+  ];
+  for (const [fault, text, code] of faults)
+    test(`${fault}: ${code === '' ? 'nothing is lost' : 'one failure, and what had come before it'}`, async () => {
+      const events = await said(client, `@echo a b c d\n@fault ${fault}`);
+      assert.equal(textOf(events), text);
+      const end = events.at(-1);
+      assert.equal(end?.response?.error?.code ?? end?.error?.code ?? '', code);
+      await until(() => simulated.streams === 0, 'the upstream to be left');
+    });
+
+  test('an upgrade that is refused or reset moves to another upstream', async (t) => {
+    const other = await startSimulated({ name: 'other', firstTokenMs: 1, tokensPerSecond: 2_000 });
+    t.after(() => other.close());
+    const upstream = { provider: 'openai-responses' as const, models: ['demo'] };
+    const [both, asking] = await engineBefore('', {
+      balance: { loadBalanceStrategy: 'RoundRobin' },
+      stream: {},
+      upstreams: [
+        { ...upstream, name: 'first', url: `${simulated.socketOrigin}/v1` },
+        { ...upstream, name: 'other', url: `${other.socketOrigin}/v1` },
+      ],
+    });
+    t.after(async () => {
+      await asking.close();
+      await both.close();
+    });
+    for (const fault of ['upgrade-status=503', 'upgrade-reset', 'reset-before-headers']) {
+      simulated.faults.set(fault);
+      for (let turn = 0; turn < 2; turn++)
+        assert.equal(textOf(await said(asking, '@echo the wheel')), 'the wheel', fault);
+    }
+    simulated.faults.set(undefined);
+  });
+});
+
 /** A server that answers a `response.create` with what `serve` says. */
 async function scripted(
   serve: (ask: Record<string, unknown>, say: (event: object) => void, close: () => void) => void,

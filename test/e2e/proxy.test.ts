@@ -7,6 +7,7 @@ import { afterEach, describe, test } from 'node:test';
 import { type RawData, type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { createEngine, type Engine } from '../../src/engine/engine.ts';
 import type { UserOptions } from '../../src/options/schema.ts';
+import { startSimulated } from '../../src/simulate/server.ts';
 import { backendsHere } from '../support/backend/here.ts';
 import { open } from '../support/client.ts';
 import { startEngineProcess } from '../support/engine-process.ts';
@@ -182,6 +183,25 @@ for (const backend of backendsHere) {
       lost.socket.terminate();
       await until(() => ends.length === 1, 'the back end to be told');
       assert.equal(ends.pop()?.[0], 1001);
+    });
+
+    test('the simulated back end: what it says back comes back, and how it ends is heard', async (t) => {
+      const simulated = await startSimulated();
+      t.after(() => simulated.close());
+      const [, url] = await gateway(backend, { upstreams: pool(`${simulated.socketOrigin}/ws`) });
+      const ends = [
+        ['end-after=2 close-code=4001', 4001],
+        ['reset-after=2', 1014],
+        ['cut-after=2', 1014],
+      ] as const;
+      for (const [fault, code] of ends) {
+        simulated.faults.set(fault);
+        const client = await open(url);
+        for (const text of ['größe', 'two']) client.socket.send(text);
+        assert.equal((await client.next()).text, 'größe');
+        assert.equal((await client.next()).text, 'two');
+        assert.equal((await client.closed).code, code, fault);
+      }
     });
 
     test('agrees on the first subprotocol that the options name, and a back end must accept it', async () => {

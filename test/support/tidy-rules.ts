@@ -43,7 +43,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   undici: ['worker/connect/'],
   'node:net': ['worker/connect/', 'main/backend/', 'options/groups/server'],
   'node:tls': ['worker/connect/', 'main/backend/'],
-  ws: ['main/backend/ws', 'worker/connect/websocket'],
+  ws: ['main/backend/ws', 'worker/connect/websocket', 'simulate/sockets/'],
   'uWebSockets.js': ['main/backend/uws'],
   'prom-client': ['observe/prometheus'],
   pino: ['observe/log'],

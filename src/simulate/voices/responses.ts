@@ -219,7 +219,7 @@ function responseOf(answer: Answer, { model, createdS }: VoiceOptions, status: s
       status === 'incomplete'
         ? { reason: answer.finish === 'content_filter' ? 'content_filter' : 'max_output_tokens' }
         : null,
-    output: ended ? itemsOf(answer).map(({ id, done }) => ({ id, ...done })) : [],
+    output: ended ? outputItems(answer) : [],
     usage: ended
       ? {
           input_tokens: answer.promptTokens,
@@ -230,6 +230,11 @@ function responseOf(answer: Answer, { model, createdS }: VoiceOptions, status: s
         }
       : null,
   };
+}
+
+/** What an answer's response has as its output. */
+export function outputItems(answer: Answer): object[] {
+  return itemsOf(answer).map(({ id, done }) => ({ id, ...done }));
 }
 
 function whole(answer: Answer, options: VoiceOptions): string {
