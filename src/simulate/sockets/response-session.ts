@@ -86,7 +86,8 @@ export class ResponseSession {
     }
   }
 
-  #create({ type: _, background: __, previous_response_id: previous, ...create }: Fields): void {
+  #create({ previous_response_id: previous, ...asked }: Fields): void {
+    const { type: _, background: __, ...create } = asked;
     const before = typeof previous === 'string' ? this.#past.get(previous) : undefined;
     if (typeof previous === 'string' && !before) {
       const message = `Previous response with id '${previous}' not found.`;
