@@ -46,6 +46,7 @@ export class Demo {
       resume: 'none' as const,
       reader: 'auto' as const,
       continues: false,
+      continuesById: false,
       weight: 1,
       minConnections: 5,
       maxConnections: 10_000,

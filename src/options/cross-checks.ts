@@ -57,7 +57,8 @@ function ports({ server, admin }: Options): Problem[] {
 /** A WebSocket back end is no HTTP upstream, nor the other way round. */
 function backEnds({ upstreams, proxy, memory }: Options): Problem[] {
   const problems = upstreams.flatMap((upstream, index): Problem[] => {
-    const { provider, url, models, reuse, healthPath, healthCheck, resume } = upstream;
+    const { provider, url, models, reuse, healthPath, healthCheck, resume, continuesById } =
+      upstream;
     const isSocket = provider === SOCKET_PROVIDER;
     const wrong = (key: string, text: string, got: unknown): Problem => ({
       path: ['upstreams', index, key],
@@ -68,6 +69,10 @@ function backEnds({ upstreams, proxy, memory }: Options): Problem[] {
     const isEvents = provider === EVENT_SOCKET_PROVIDER && /^wss?:/.test(url);
     if (isEvents && resume !== 'none')
       found.push(wrong('resume', 'needs a URL with http:// or https://', resume));
+    if (continuesById && !isEvents) {
+      const text = 'needs the provider openai-responses and a URL with ws:// or wss://';
+      found.push(wrong('continuesById', text, continuesById));
+    }
     if (!isEvents && isSocket !== /^wss?:/.test(url)) {
       const text = isSocket
         ? 'must begin with ws:// or wss:// for the provider websocket'

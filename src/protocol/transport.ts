@@ -12,6 +12,8 @@ export interface UpstreamAddress {
   readonly origin: string;
   /** Who reads its answers; absent: auto. */
   readonly reader?: ReaderName;
+  /** A conversation may be continued by the id of the last response of its socket. */
+  readonly continuesById?: boolean;
 }
 
 export interface ExchangeRequest {

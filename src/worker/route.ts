@@ -345,11 +345,12 @@ function hash(text: string): number {
 
 function resolve(options: UpstreamOptions, { row, since }: Seat): Upstream {
   const url = new URL(options.url);
+  const { name, reader, continuesById } = options;
   return {
     index: row,
     since,
     options,
-    address: { name: options.name, origin: url.origin, reader: options.reader },
+    address: { name, origin: url.origin, reader, continuesById },
     basePath: url.pathname.replace(/\/+$/, ''),
     apiKeys: [...(options.apiKey === undefined ? [] : [options.apiKey]), ...options.apiKeys],
   };

@@ -143,6 +143,42 @@ describe('the simulated upstream over its WebSocket', () => {
       await until(() => simulated.streams === 0, 'the upstream to be left');
     });
 
+  test('a conversation is continued by the id of its last response where the upstream may be asked so, and told whole where it has forgotten', async (t) => {
+    const [own, asking] = await engineBefore('', {
+      upstreams: [
+        {
+          name: 'socket',
+          provider: 'openai-responses',
+          url: `${simulated.socketOrigin}/v1`,
+          models: ['demo'],
+          continuesById: true,
+        },
+      ],
+    });
+    t.after(async () => {
+      await asking.close();
+      await own.close();
+    });
+    const asked = () => {
+      const { body = '', request } = simulated.journal.last ?? {};
+      return [body.includes('previous_response_id'), request?.messages.map(({ role }) => role)];
+    };
+    let previous: string | undefined;
+    const turn = async (prompt: string) => {
+      const events = await said(asking, prompt, previous ? { previous_response_id: previous } : {});
+      previous = events.at(-1)?.response?.id;
+      return textOf(events);
+    };
+    assert.equal(await turn('@echo one'), 'one');
+    assert.deepEqual(asked(), [false, ['user']]);
+    assert.equal(await turn('@echo two'), 'two');
+    assert.deepEqual(asked(), [true, ['user', 'assistant', 'user']]);
+    simulated.faults.resetAll();
+    await until(() => simulated.connections === 0, 'its sockets to be gone');
+    assert.equal(await turn('@echo three'), 'three');
+    assert.deepEqual(asked(), [false, ['user', 'assistant', 'user', 'assistant', 'user']]);
+  });
+
   test('an upgrade that is refused or reset moves to another upstream', async (t) => {
     const other = await startSimulated({ name: 'other', firstTokenMs: 1, tokensPerSecond: 2_000 });
     t.after(() => other.close());

@@ -49,6 +49,12 @@ export const upstream = z.strictObject({
     .describe(
       'Takes over an answer that broke off at another upstream behind its first delta, with what was said so far as the beginning of its own: the server must go on with a last message of the assistant. Only plain text, once; the last frame says so.',
     ),
+  continuesById: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Over a kept socket of the Responses API a turn is sent as previous_response_id and what is new where it goes on with the last response there, not whole: for servers that keep that response (store is false) and refuse an id they do not know; one that ignores it would answer without the conversation.',
+    ),
   reader: z
     .enum(readerNames)
     .default('auto')

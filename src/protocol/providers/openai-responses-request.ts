@@ -23,7 +23,7 @@ function bodyOf(request: ModelRequest, model: string): object {
   const format = formatOf(request.responseFormat);
   return {
     model,
-    input: request.messages.flatMap((message, at) => itemsOf(message, `messages[${at}]`)),
+    input: request.messages.flatMap((message, at) => inputItems(message, `messages[${at}]`)),
     stream: true,
     store: false,
     tools: callable ? tools.map(toolOf) : undefined,
@@ -39,7 +39,8 @@ function bodyOf(request: ModelRequest, model: string): object {
   };
 }
 
-function itemsOf(message: Message, path: string): object[] {
+/** `path`: where it stands, for complaints. */
+export function inputItems(message: Message, path = 'message'): object[] {
   if (message.role === 'tool')
     return [{ type: 'function_call_output', call_id: message.callId, output: message.content }];
   if (message.role !== 'assistant')

@@ -98,7 +98,9 @@ export class ResponseSession {
     }
     const items = [...(before?.items ?? []), ...itemsOf(create['input'])];
     if (create['generate'] === false) return this.#warmUp(create, items);
-    const body = JSON.stringify({ ...create, input: items, stream: true });
+    // The journal tells by the id that not all of it was sent.
+    const continued = before && { previous_response_id: previous };
+    const body = JSON.stringify({ ...create, ...continued, input: items, stream: true });
     let sink: EventSink | undefined;
     const sinkOf = (faults: Faults): Sink => {
       sink = new EventSink(this.#line, faults);

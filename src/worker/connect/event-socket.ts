@@ -1,12 +1,15 @@
 /**
  * The Responses API over its WebSocket, behind the contract of an HTTP exchange: the request goes as `response.create`, each event comes back as an event of an event stream.
- * One response at a time on a socket; a socket whose response has ended in order waits for the next one with the same key.
+ * One response at a time on a socket; a socket whose response has ended in order waits for the next one with the same key. Where its server can continue that response, the next turn of
+ * the same conversation goes to that socket, as the response's id and what is new (kept-sockets.ts).
  *
  *   open ─▶ opening ─▶ asked ─▶ first event (head) ─▶ events ─▶ last event: end, the socket waits
  *             └───────────┴──────────┴─────────────────┴─▶ cancel(): the socket is closed at once
  */
 import { MillraceError } from '../../errors.ts';
+import { must } from '../../must.ts';
 import { close as closeCode } from '../../protocol/close.ts';
+import { saidItems } from '../../protocol/providers/said-items.ts';
 import type {
   SocketHandler,
   SocketTransport,
@@ -19,6 +22,14 @@ import type {
   Transport,
   UpstreamAddress,
 } from '../../protocol/transport.ts';
+import { ItemsHash } from './items-hash.ts';
+import {
+  type Continued,
+  createText,
+  isForgotten,
+  KeptSockets,
+  type SocketMemory,
+} from './kept-sockets.ts';
 import type { SocketOptions } from './sockets.ts';
 
 /** The clocks of an attempt strike long before. */
@@ -35,20 +46,13 @@ const ends: ReadonlySet<string> = new Set([
 /** Of the request, not of the connection. */
 const bodyHeaders: ReadonlySet<string> = new Set(['accept', 'content-type', 'content-length']);
 
-interface Kept {
-  readonly socket: UpstreamSocket;
-  readonly timer: NodeJS.Timeout;
-}
-
 export class EventSocketTransport implements Transport {
-  readonly #options: SocketOptions;
   readonly #transport: SocketTransport;
-  readonly #kept = new Map<string, Kept[]>();
-  #closing = false;
+  readonly kept: KeptSockets;
 
   constructor(options: SocketOptions, transport: SocketTransport) {
-    this.#options = options;
     this.#transport = transport;
+    this.kept = new KeptSockets(options);
   }
 
   get sockets(): number {
@@ -72,34 +76,6 @@ export class EventSocketTransport implements Transport {
     );
   }
 
-  /** The one that was used last. */
-  take(key: string): UpstreamSocket | undefined {
-    const kept = this.#kept.get(key)?.pop();
-    clearTimeout(kept?.timer);
-    return kept?.socket;
-  }
-
-  /** It waits for the next request; whatever it says meanwhile ends it. */
-  give(key: string, socket: UpstreamSocket): void {
-    const all = this.#kept.get(key) ?? [];
-    this.#kept.set(key, all);
-    if (this.#closing || all.length >= this.#options.idleSocketsMax)
-      return socket.close(closeCode.normal);
-    const forget = (): void => {
-      clearTimeout(kept.timer);
-      const at = all.indexOf(kept);
-      if (at >= 0) all.splice(at, 1);
-    };
-    const drop = (): void => {
-      forget();
-      socket.close(closeCode.normal);
-    };
-    const kept = { socket, timer: setTimeout(drop, this.#options.idleMs) };
-    all.push(kept);
-    const quiet = { opened() {}, alive() {}, drained() {} };
-    socket.attach({ ...quiet, failed: forget, message: drop, closed: forget });
-  }
-
   // A socket belongs to a request's key: none is opened before there is one.
 
   keep(): void {}
@@ -111,9 +87,7 @@ export class EventSocketTransport implements Transport {
   shed(): void {}
 
   async close(): Promise<void> {
-    this.#closing = true;
-    for (const all of this.#kept.values()) for (const { timer } of all) clearTimeout(timer);
-    this.#kept.clear();
+    this.kept.close();
     await this.#transport.close();
   }
 }
@@ -121,11 +95,16 @@ export class EventSocketTransport implements Transport {
 class EventSocketExchange implements Exchange, SocketHandler {
   readonly #transport: EventSocketTransport;
   readonly #upstream: UpstreamAddress;
-  readonly #request: ExchangeRequest;
+  /** Until it is answered: nothing is sent again then. */
+  #request: ExchangeRequest | undefined;
   readonly #handler: ExchangeHandler;
   readonly #key: string;
+  /** What it asks and is told, where a later one may continue it. */
+  readonly #said: ItemsHash | undefined;
   #socket: UpstreamSocket | undefined;
   #reused = false;
+  /** It asked for less than the whole. */
+  #continues: Continued | undefined;
   #isSent = false;
   #headed = false;
   #paused = false;
@@ -145,13 +124,15 @@ class EventSocketExchange implements Exchange, SocketHandler {
     this.#request = request;
     this.#handler = handler;
     this.#key = `${upstream.origin}${request.path} ${request.headers['authorization'] ?? ''}`;
+    if (upstream.continuesById) this.#said = new ItemsHash();
     queueMicrotask(() => {
       if (this.#over) return;
-      const kept = transport.take(this.#key);
+      const kept = transport.kept.take(this.#key, request, this.#said);
       if (!kept) return this.#connect();
       this.#reused = true;
-      this.#socket = kept;
-      kept.attach(this);
+      this.#socket = kept.socket;
+      this.#continues = kept.continued;
+      kept.socket.attach(this);
       this.opened();
     });
   }
@@ -181,9 +162,9 @@ class EventSocketExchange implements Exchange, SocketHandler {
 
   opened(): void {
     if (this.#over) return;
-    const { stream: _, ...create } = JSON.parse(this.#request.body) as Record<string, unknown>;
-    const text = JSON.stringify({ type: 'response.create', ...create });
-    this.#socket?.send(Buffer.from(text), false);
+    const request = this.#request;
+    must(request, 'what is answered is not asked again');
+    this.#socket?.send(Buffer.from(createText(request, this.#continues)), false);
     if (this.#isSent) return;
     this.#isSent = true;
     this.#handler.sent();
@@ -209,18 +190,27 @@ class EventSocketExchange implements Exchange, SocketHandler {
   #read(text: string): void {
     const { type, status } = kindOf(text);
     if (!this.#headed) {
+      if (type === 'error' && this.#continues && isForgotten(text)) return this.#askWhole();
       this.#headed = true;
+      this.#request = undefined;
       const isRefusal = type === 'error' && status >= 400;
       const contentType = isRefusal ? 'application/json' : 'text/event-stream';
       const header = (name: string) => (name === 'content-type' ? contentType : undefined);
       this.#handler.head(isRefusal ? status : 200, header);
-      if (isRefusal) return this.#end(Buffer.from(text), true);
+      if (isRefusal) return this.#end(Buffer.from(text), 'error', text);
       if (this.#paused) this.#socket?.pause();
     }
     // Line breaks stand between the tokens of JSON only.
     const event = Buffer.from(`data: ${text.replaceAll(/[\r\n]+/g, ' ')}\n\n`);
-    if (ends.has(type)) this.#end(event, type === 'error');
+    if (ends.has(type)) this.#end(event, type, text);
     else this.#handler.data(event);
+  }
+
+  /** The server does not know the response any more: the same socket, once more. */
+  #askWhole(): void {
+    this.#continues = undefined;
+    this.#transport.kept.forgot(this.#key);
+    this.opened();
   }
 
   alive(): void {}
@@ -230,7 +220,10 @@ class EventSocketExchange implements Exchange, SocketHandler {
   closed(code: number, _: string, tooLarge: boolean): void {
     if (this.#over) return;
     // Kept, and closed by the peer meanwhile: nothing of an answer was seen, so the request goes over a fresh one, once.
-    if (this.#reused && !this.#headed) return this.#connect();
+    if (this.#reused && !this.#headed) {
+      this.#continues = undefined;
+      return this.#connect();
+    }
     const { name: upstream } = this.#upstream;
     const reason = tooLarge ? 'a message above every bound' : `closed with ${code}`;
     const error = new MillraceError('MILLRACE_UPSTREAM_RESET', { upstream, reason });
@@ -244,21 +237,35 @@ class EventSocketExchange implements Exchange, SocketHandler {
   }
 
   #connect(): void {
+    const request = this.#request;
+    must(request, 'what is answered is not asked again');
     this.#reused = false;
-    this.#socket = this.#transport.connect(this.#upstream, this.#request, this);
+    this.#socket = this.#transport.connect(this.#upstream, request, this);
   }
 
-  /** The last bytes of the answer. */
-  #end(bytes: Uint8Array, isError: boolean): void {
-    if (this.#socket && !isError) {
+  /** The last bytes of the answer. `text`: the event in them. */
+  #end(bytes: Uint8Array, type: string, text: string): void {
+    if (this.#continues) this.#transport.kept.knew(this.#key);
+    if (this.#socket && type !== 'error') {
       if (this.#paused) this.#socket.resume();
-      this.#transport.give(this.#key, this.#socket);
+      const memory = type === 'response.completed' ? this.#memory(text) : undefined;
+      this.#transport.kept.give(this.#key, this.#socket, memory);
     } else this.#socket?.close(closeCode.normal);
     this.#socket = undefined;
     this.#handler.data(bytes);
     if (this.#over) return;
     this.#over = true;
     this.#handler.end();
+  }
+
+  #memory(text: string): SocketMemory | undefined {
+    if (!this.#said) return undefined;
+    const { response } = JSON.parse(text) as { response?: { id?: unknown } };
+    const items = saidItems(response);
+    const id = response?.id;
+    if (items === undefined || typeof id !== 'string') return undefined;
+    for (const item of items) this.#said.add(item);
+    return { id, count: this.#said.count, digest: this.#said.digest() };
   }
 }
 

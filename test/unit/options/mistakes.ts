@@ -392,6 +392,15 @@ export const mistakes: readonly Mistake[] = [
     says: ['upstreams[0].reuse is for the provider websocket only, got true (file FILE:2:39)'],
   },
   {
+    what: 'an id to continue by over HTTP',
+    file: yaml(
+      'upstreams:\n  - {name: a, url: "http://a", provider: openai-responses, continuesById: true}\n',
+    ),
+    says: [
+      'upstreams[0].continuesById needs the provider openai-responses and a URL with ws:// or wss://, got true (file FILE:2:75)',
+    ],
+  },
+  {
     what: 'health checks that the upstream cannot answer',
     file: yaml(
       'upstreams:\n  - {name: a, url: "http://a", healthCheck: ping}\n  - {name: b, url: "ws://b", provider: websocket, healthCheck: tls}\n  - {name: c, url: "https://c", healthCheck: http}\n',
