@@ -1,7 +1,7 @@
 /** Conversations over kept sockets, against a server that has nothing but what its sockets told it: it must always see what a turn sent whole would have said. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { encodeResponses } from '../../../../src/protocol/providers/openai-responses-request.ts';
 import type { Message } from '../../../../src/protocol/request.ts';
 import { EventSocketTransport } from '../../../../src/worker/connect/event-socket.ts';
