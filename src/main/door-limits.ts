@@ -4,6 +4,7 @@
  */
 import type { Options } from '../options/schema.ts';
 import type { KeyedLimit, Subject } from '../policy/limit/keyed-limit.ts';
+import { clearLimit } from '../policy/limit/keyed-limit.ts';
 import { algorithmOf, LimitPlan, type SharedLimits } from '../policy/limit/limit-plan.ts';
 import type { LimitScope, LimitVerdictName } from '../policy/limit/limit-scopes.ts';
 import { type Algorithm, PlainWords } from '../policy/limit/limit-words.ts';
@@ -82,12 +83,13 @@ export class DoorLimits {
   opened(slot: number): void {
     const words = this.#words;
     if (!words) return;
-    for (const at of [WORDS * slot, WORDS * slot + 1]) words.compareAndSet(at, words.load(at), 0);
+    clearLimit(words, WORDS * slot);
   }
 
   #begin({ limits }: Options): void {
     this.#session = limits.perSession && algorithmOf(limits.perSession);
-    this.#words = this.#session && new PlainWords(WORDS * this.#sessionsMax);
+    const log = limits.perSession?.exact ? this.#session?.capacity : 0;
+    this.#words = this.#session && new PlainWords(WORDS * this.#sessionsMax, log);
     this.#isActive = this.#session !== undefined || limits.perAddress !== undefined;
   }
 

@@ -244,6 +244,10 @@ export interface LimitTable {
   /** May be old: for a word that `compareAndSet` confirms. */
   peek(at: number): number;
   compareAndSet(at: number, expected: number, value: number): boolean;
+  /** Words beside the two of each limit, for an exact log. */
+  readonly logWords: number;
+  /** Where those of the limit at `at` begin: the first word of a slot, or of either half of a row. */
+  logAt(at: number): number;
   /** The words of a fixed row of its own cache line: for limits that have no key. */
   row(index: number): number;
   /** Finds the key's slot, or gives it one with fresh words. False: there is no room where it may lie. */

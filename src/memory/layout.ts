@@ -184,6 +184,8 @@ export const LimitHead = {
   used: 3,
   /** Random; begins every hash. */
   seed: 4,
+  /** Words of each exact log. */
+  logWords: 5,
   words: 16,
 } as const;
 

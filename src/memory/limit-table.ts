@@ -5,6 +5,7 @@
  *     ├ rows of 64 B: limits without a key (a few) ─────────────────┤     each the two words of one limit
  *     ├ slots of 32 B ──────────────────────────────────────────────┤
  *     │ tag │ high │ low │ word 0 │ word 1 │ refusals │ ·  │ ·      │     a key lies in one of PROBES slots from where its hash says
+ *     ├ logs of so many words: one for each slot, two for each row ─┤     none, unless an exact log was asked for
  *     └─────────────────────────────────────────────────────────────┘
  *     tag:  hash, 10 bits │ generation, 8 │ rule, 4 │ mark, 8 │ state, 2         mark: of a claim who made it, else how often it was swept
  *
@@ -36,6 +37,8 @@ const PROBES = 16;
 const LOOKS_MAX = 10_000;
 const bounds = { probes: PROBES, looksMax: LOOKS_MAX };
 const MAGIC = 0x6c696d74;
+/** A row has two limits, of two words each. */
+const LOGS_PER_ROW = 2;
 /** Answers of a search that are no slots. */
 const FOUND = -1;
 const NO_ROOM = -2;
@@ -53,9 +56,15 @@ const GENERATION = 0xff << 14;
 const HASH_SHIFT = 22;
 const HASH = 0x3ff << HASH_SHIFT;
 
-export function allocateLimitTable(slots: number, rows: number, seed: number): SharedBytes {
-  const shared = new SharedArrayBuffer(4 * wordsFor(slots, rows));
-  prepare(new Int32Array(shared), slots, rows, seed);
+/** `logWords`: see LimitTable. What nobody writes to takes no memory. */
+export function allocateLimitTable(
+  slots: number,
+  rows: number,
+  seed: number,
+  logWords = 0,
+): SharedBytes {
+  const shared = new SharedArrayBuffer(4 * wordsFor(slots, rows, logWords));
+  prepare(new Int32Array(shared), { slots, rows, seed, logWords });
   return shared;
 }
 
@@ -70,9 +79,14 @@ export function openLimitTable(
 }
 
 /** Words of a table that one thread has alone, for `openPrivateLimitTable`. */
-export function privateLimitWords(slots: number, rows: number, seed: number): Int32Array {
-  const words = new Int32Array(wordsFor(slots, rows));
-  prepare(words, slots, rows, seed);
+export function privateLimitWords(
+  slots: number,
+  rows: number,
+  seed: number,
+  logWords = 0,
+): Int32Array {
+  const words = new Int32Array(wordsFor(slots, rows, logWords));
+  prepare(words, { slots, rows, seed, logWords });
   return words;
 }
 
@@ -87,27 +101,34 @@ export function publishLimitWords(words: Int32Array): SharedBytes {
   return shared;
 }
 
-function wordsFor(slots: number, rows: number): number {
+function wordsFor(slots: number, rows: number, logWords: number): number {
   must(slots >= PROBES && (slots & (slots - 1)) === 0, 'slots are a power of two from 16 on');
-  return LimitHead.words + rows * LIMIT_ROW_WORDS + slots * LIMIT_SLOT_WORDS;
+  const logs = (slots + LOGS_PER_ROW * rows) * logWords;
+  return LimitHead.words + rows * LIMIT_ROW_WORDS + slots * LIMIT_SLOT_WORDS + logs;
 }
 
-function prepare(words: Int32Array, slots: number, rows: number, seed: number): void {
+function prepare(
+  words: Int32Array,
+  head: { slots: number; rows: number; seed: number; logWords: number },
+): void {
   words[LimitHead.magic] = MAGIC;
-  words[LimitHead.rows] = rows;
-  words[LimitHead.slots] = slots;
-  words[LimitHead.seed] = seed;
+  words[LimitHead.rows] = head.rows;
+  words[LimitHead.slots] = head.slots;
+  words[LimitHead.seed] = head.seed;
+  words[LimitHead.logWords] = head.logWords;
 }
 
 class Table implements LimitTable {
   readonly slots: number;
   readonly seed: number;
+  readonly logWords: number;
   readonly #words: Int32Array;
   readonly #atomics: AtomicsPort;
   readonly #looksMax: number;
   readonly #probes: number;
   readonly #rows: number;
   readonly #from: number;
+  readonly #logs: number;
   readonly #mine: number;
 
   constructor(
@@ -120,9 +141,11 @@ class Table implements LimitTable {
     must(words[LimitHead.magic] === MAGIC, 'no limit table');
     this.slots = words[LimitHead.slots];
     this.seed = words[LimitHead.seed];
+    this.logWords = words[LimitHead.logWords];
     this.#rows = words[LimitHead.rows];
-    must(words.length === wordsFor(this.slots, this.#rows), 'no limit table');
+    must(words.length === wordsFor(this.slots, this.#rows, this.logWords), 'no limit table');
     this.#from = LimitHead.words + this.#rows * LIMIT_ROW_WORDS;
+    this.#logs = this.#from + this.slots * LIMIT_SLOT_WORDS;
     this.#mine = owner << MARK_SHIFT;
     this.#words = words;
     this.#atomics = atomics;
@@ -144,6 +167,17 @@ class Table implements LimitTable {
 
   compareAndSet(at: number, expected: number, value: number): boolean {
     return this.#atomics.compareExchange(this.#words, at, expected, value) === expected;
+  }
+
+  logAt(at: number): number {
+    let log: number;
+    if (at >= this.#from) log = Math.floor((at - this.#from) / LIMIT_SLOT_WORDS);
+    else {
+      const row = Math.floor((at - LimitHead.words) / LIMIT_ROW_WORDS);
+      const half = ((at - LimitHead.words) % LIMIT_ROW_WORDS) >> 1;
+      log = this.slots + LOGS_PER_ROW * row + half;
+    }
+    return this.#logs + log * this.logWords;
   }
 
   row(index: number): number {
@@ -277,6 +311,8 @@ class Table implements LimitTable {
     // A late taker of the key that was here before may still write these.
     atomics.store(words, slot + LimitSlotWord.word0, 0);
     atomics.store(words, slot + LimitSlotWord.word1, 0);
+    const log = this.logAt(slot + LimitSlotWord.word0);
+    for (let word = log; word < log + this.logWords; word++) atomics.store(words, word, 0);
     if (this.#isElsewhere(key, slot, claimed)) {
       this.#turn(slot, claimed, State.free);
       return false;

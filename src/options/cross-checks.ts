@@ -113,12 +113,20 @@ const limitNames = [
 function windows({ limits }: Options): Problem[] {
   return limitNames.flatMap((name): Problem[] => {
     const rule = limits[name];
+    const path = (key: string) => ['limits', name, key];
+    if (rule?.exact && rule.algorithm !== 'SlidingWindow')
+      return [{ path: path('exact'), text: 'is for SlidingWindow only', got: rule.algorithm }];
     if (rule?.algorithm !== 'SlidingWindow') return [];
-    const { maxRequestsPerSecond, windowSizeMs, maxBurst = 0 } = rule;
-    const got = Math.floor((maxRequestsPerSecond * windowSizeMs) / 1_000) + maxBurst;
+    const { maxRequestsPerSecond, windowSizeMs, maxBurst = 0, exact } = rule;
+    const whole = Math.floor((maxRequestsPerSecond * windowSizeMs) / 1_000 + 1e-9);
+    const got = Math.max(1, whole) + maxBurst;
+    if (exact && got > limits.exactRequestsMax) {
+      const text = `needs windows of at most limits.exactRequestsMax (${limits.exactRequestsMax}) requests`;
+      return [{ path: path('exact'), text, got }];
+    }
     if (got <= WINDOW_REQUESTS_MAX) return [];
     const text = `must make windows of at most ${WINDOW_REQUESTS_MAX} requests`;
-    return [{ path: ['limits', name, 'windowSizeMs'], text, got }];
+    return [{ path: path('windowSizeMs'), text, got }];
   });
 }
 

@@ -43,6 +43,7 @@ const table: Readonly<Record<string, Effect>> = {
   stream: 'new streams',
   limits: 'now',
   'limits.keysMax': 'restart',
+  'limits.exactRequestsMax': 'restart',
   chunks: 'new streams',
   'compression.enabled': 'new sessions',
   'compression.permessageDeflate': 'restart',

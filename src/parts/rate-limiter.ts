@@ -14,7 +14,7 @@ import {
   privateLimitWords,
   publishLimitWords,
 } from '../memory/limit-table.ts';
-import { clear, KeyedLimit, type WhenFull } from '../policy/limit/keyed-limit.ts';
+import { clearLimit, KeyedLimit, type WhenFull } from '../policy/limit/keyed-limit.ts';
 import { createAlgorithm, type LimitRule, ruleDefaults } from '../policy/limit/limit-rule.ts';
 import type { Algorithm } from '../policy/limit/limit-words.ts';
 import { KnownSubjects } from './known-subjects.ts';
@@ -81,7 +81,8 @@ export class RateLimiter {
       this.#memory = shared.memory;
       this.#table = openLimitTable(shared.memory);
     } else {
-      this.#words = privateLimitWords(slotsFor(keysMax), Row.count, drawSeed());
+      const log = this.#rule.exact ? this.#algorithm.capacity : 0;
+      this.#words = privateLimitWords(slotsFor(keysMax), Row.count, drawSeed(), log);
       this.#table = openPrivateLimitTable(this.#words);
     }
     this.#keys = this.#limit(Rule.keys, Row.keys);
@@ -207,8 +208,7 @@ export class RateLimiter {
     for (let row = 0; row < Row.count; row++) {
       const at = this.#table.row(row);
       if (!isIdle(at)) continue;
-      clear(this.#table, at);
-      clear(this.#table, at + 1);
+      clearLimit(this.#table, at);
     }
   }
 }

@@ -27,7 +27,12 @@ export function allocateShared(
     upstreams: allocateUpstreamTable(UPSTREAM_ROWS, workers),
     slab: allocateSlab(options.memory.slabBytes),
     ledger: allocateLedger(rows),
-    limits: allocateLimitTable(slotsFor(options.limits.keysMax), LIMIT_ROWS, drawSeed()),
+    limits: allocateLimitTable(
+      slotsFor(options.limits.keysMax),
+      LIMIT_ROWS,
+      drawSeed(),
+      options.limits.exactRequestsMax,
+    ),
     reservations: allocateReservationBook(workers),
     counters: allocateCounters(rows, counterSize),
   };

@@ -125,3 +125,29 @@ test('a session says no more than its rate, and changed limits hold at once', as
   await update({});
   assert.equal(await ask(), 'response.completed');
 });
+
+test('an exact window is one over workers, remembers its requests through changed limits of others, and more than was set aside is refused', async (t) => {
+  const perKey = {
+    algorithm: 'SlidingWindow',
+    maxRequestsPerSecond: 0.05,
+    windowSizeMs: 100_000,
+    exact: true,
+  } as const;
+  const { http, update } = await start(t, { perKey });
+  const ask = () => posted(`${http}/v1/responses`, { model: 'demo', input: '@echo hi' });
+  const served = async () =>
+    (await Promise.all(Array.from({ length: 9 }, ask))).filter(({ status }) => status === 200)
+      .length;
+  assert.equal(await served(), 5);
+  assert.equal(await served(), 0);
+  const { status, headers } = await ask();
+  assert.equal(status, 429);
+  const seconds = Number(headers.get('retry-after'));
+  assert.ok(seconds > 60 && seconds <= 100, `${seconds} s`);
+  await assert.rejects(
+    async () => update({ perKey: { ...perKey, maxBurst: 60 } }),
+    /limits\.perKey\.exact needs windows of at most limits\.exactRequestsMax \(32\) requests, got 65/,
+  );
+  await update({ perKey: { ...perKey, maxBurst: 1 } });
+  assert.equal(await served(), 6, 'changed limits begin anew');
+});

@@ -5,6 +5,7 @@ import { openLimitTable } from '../../src/memory/limit-table.ts';
 import { KeyedLimit } from '../../src/policy/limit/keyed-limit.ts';
 import { Lease } from '../../src/policy/limit/lease.ts';
 import { MinuteBudget } from '../../src/policy/limit/minute-budget.ts';
+import { SlidingLog } from '../../src/policy/limit/sliding-log.ts';
 
 export interface Taker {
   readonly shared: SharedBytes;
@@ -17,18 +18,32 @@ export interface Taker {
   readonly capacity: number;
   readonly leaseSize: number;
   readonly sweeps: boolean;
+  /** A word for each request, instead of a count. */
+  readonly exact?: boolean;
 }
 
 export interface Taken {
   readonly got: readonly number[];
+  /** Swaps in a row that another thread was faster with. */
+  readonly lostMost: number;
 }
 
 const NOW_MS = 1_000;
-const { shared, gate, owner, tries, keys, capacity, leaseSize, sweeps } = workerData as Taker;
+const asked = workerData as Taker;
+const { shared, gate, owner, tries, keys, capacity, leaseSize, sweeps, exact } = asked;
 const table = openLimitTable(shared, owner);
+let lost = 0;
+let lostMost = 0;
+const swap = table.compareAndSet.bind(table);
+table.compareAndSet = (at, expected, value) => {
+  const isOurs = swap(at, expected, value);
+  lost = isOurs ? 0 : lost + 1;
+  if (lost > lostMost) lostMost = lost;
+  return isOurs;
+};
 const crowd = table.row(0);
 const limit = new KeyedLimit({
-  algorithm: new MinuteBudget(capacity),
+  algorithm: exact ? new SlidingLog(capacity, 0, 1_000) : new MinuteBudget(capacity),
   slots: table,
   rule: 0,
   crowd,
@@ -37,7 +52,8 @@ const limit = new KeyedLimit({
 const words = new Int32Array(gate);
 Atomics.sub(words, 0, 1);
 while (Atomics.load(words, 0) > 0);
-parentPort?.postMessage({ got: leaseSize > 0 ? byLease() : one() } satisfies Taken);
+const got = leaseSize > 0 ? byLease() : one();
+parentPort?.postMessage({ got, lostMost } satisfies Taken);
 
 /** Keys in another order in each thread, so that they meet at new ones. */
 function one(): number[] {

@@ -28,6 +28,12 @@ const rule = z.strictObject({
     .optional()
     .describe('Requests at once; absent: 200 for TokenBucket, otherwise 0 (as 1).'),
   windowSizeMs: ms(1_000, 1, 86_400_000).describe('The window of SlidingWindow.'),
+  exact: z
+    .boolean()
+    .default(false)
+    .describe(
+      'SlidingWindow only: remember each request of the window instead of two counts; for at most exactRequestsMax requests in a window.',
+    ),
   shadow: z.boolean().default(false).describe('Count what it would refuse, and refuse nothing.'),
 });
 
@@ -106,6 +112,9 @@ export const limits = z.strictObject({
     ),
   keysMax: count(65_536, 16, 2 ** 22).describe(
     'Keys, addresses, models and upstreams remembered at once for limits, rounded up to a power of two; each takes 32 bytes.',
+  ),
+  exactRequestsMax: count(32, 0, 1_024).describe(
+    'Requests in a window that an exact SlidingWindow can remember; sets 4 bytes aside for each and for each of keysMax, which take memory as they are used.',
   ),
   whenFull: z
     .enum(whenFullNames)

@@ -146,7 +146,7 @@ export class KeyedLimit {
   reset(subject: Subject): void {
     const slots = this.#slots;
     if (!slots.find(subject)) return;
-    for (const at of [subject.at, subject.at + 1]) clear(slots, at);
+    clearLimit(slots, subject.at);
   }
 
   /** Looks at the next `count` slots and frees those whose keys have all of their capacity again. Returns how many. */
@@ -163,8 +163,15 @@ export class KeyedLimit {
   }
 }
 
-/** Words as nobody used them. */
-export function clear(words: LimitWords, at: number): void {
+/** A limit as nobody used it. */
+export function clearLimit(words: LimitWords, at: number): void {
+  for (const word of [at, at + 1]) clear(words, word);
+  const log = words.logAt(at);
+  for (let word = log; word < log + words.logWords; word++) clear(words, word);
+}
+
+/** A word as nobody used it. */
+function clear(words: LimitWords, at: number): void {
   for (let tries = 0; ; tries++) {
     const seen = words.load(at);
     if (seen === 0 || words.compareAndSet(at, seen, 0)) return;

@@ -8,7 +8,7 @@ import type { Options } from '../../options/schema.ts';
 import type { Clock } from '../ports.ts';
 import { type Claim, KeyClaim, WordClaim } from './claim.ts';
 import { DayQuota } from './day-quota.ts';
-import { clear, KeyedLimit, type LimitSlots } from './keyed-limit.ts';
+import { clearLimit, KeyedLimit, type LimitSlots } from './keyed-limit.ts';
 import { createAlgorithm } from './limit-rule.ts';
 import type { LimitScope } from './limit-scopes.ts';
 import type { Algorithm } from './limit-words.ts';
@@ -172,8 +172,7 @@ export class LimitPlan {
       const kind = budgetKinds[(row - Row.budgets) % budgetKinds.length];
       // Those that are counted as they are, see above, go on.
       if (row >= Row.budgets && parityOf(kind, 1) === 0) continue;
-      for (let word = 0; word < PARITY_WORDS; word++)
-        clear(table, table.row(row) + PARITY_WORDS * (next & 1) + word);
+      clearLimit(table, table.row(row) + PARITY_WORDS * (next & 1));
     }
     table.compareAndSet(at, next - 1, next);
   }
@@ -220,8 +219,7 @@ export class LimitPlan {
   }
 
   #clear(row: number, parity: number): void {
-    for (let word = 0; word < PARITY_WORDS; word++)
-      clear(this.#table, this.#table.row(row) + PARITY_WORDS * parity + word);
+    clearLimit(this.#table, this.#table.row(row) + PARITY_WORDS * parity);
   }
 }
 

@@ -3,6 +3,7 @@ import { MillraceError } from '../../errors.ts';
 import type { LimitAlgorithmName } from '../../options/names.ts';
 import { LeakyBucket } from './leaky-bucket.ts';
 import type { Algorithm } from './limit-words.ts';
+import { SlidingLog } from './sliding-log.ts';
 import { SlidingWindow } from './sliding-window.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -15,6 +16,8 @@ export interface LimitRule {
   /** Absent: 200 for TokenBucket, otherwise 0. */
   readonly maxBurst?: number | undefined;
   readonly windowSizeMs: number;
+  /** SlidingWindow: each request of the window is remembered, instead of two counts. For limits up to `EXACT_REQUESTS_MAX`. */
+  readonly exact?: boolean | undefined;
 }
 
 export const ruleDefaults: LimitRule = {
@@ -34,7 +37,8 @@ export function burstOf({ strategy, maxBurst }: LimitRule): number {
 
 /** Throws MILLRACE_LIMIT_INVALID for a rule that no arithmetic of ours can keep. */
 export function createAlgorithm(rule: LimitRule): Algorithm {
-  const { strategy, maxRequestsPerSecond, windowSizeMs } = rule;
+  const { strategy, maxRequestsPerSecond, windowSizeMs, exact = false } = rule;
+  if (exact && strategy !== 'SlidingWindow') invalid('exact', 'false but for SlidingWindow', exact);
   const maxBurst = burstOf(rule);
   within('maxRequestsPerSecond', maxRequestsPerSecond, RATE_MIN, RATE_MAX);
   within('maxBurst', maxBurst, 0, Number.MAX_SAFE_INTEGER);
@@ -46,7 +50,9 @@ export function createAlgorithm(rule: LimitRule): Algorithm {
     case 'LeakyBucket':
       return new LeakyBucket(maxRequestsPerSecond, maxBurst);
     case 'SlidingWindow':
-      return new SlidingWindow(maxRequestsPerSecond, maxBurst, windowSizeMs);
+      return exact
+        ? new SlidingLog(maxRequestsPerSecond, maxBurst, windowSizeMs)
+        : new SlidingWindow(maxRequestsPerSecond, maxBurst, windowSizeMs);
     default:
       return invalid('strategy', 'one of TokenBucket, LeakyBucket, SlidingWindow', strategy);
   }

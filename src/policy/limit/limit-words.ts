@@ -7,9 +7,13 @@ export interface LimitWords {
   peek(at: number): number;
   /** Swaps the word if it still is `expected`. */
   compareAndSet(at: number, expected: number, value: number): boolean;
+  /** Words that an exact log may have beside the two of each limit; 0: it may have none. */
+  readonly logWords: number;
+  /** Where those begin that belong to the limit at `at`. */
+  logAt(at: number): number;
 }
 
-/** One limit's arithmetic. Its state lies in up to two words from `at` on; the time is an argument, in milliseconds of one clock. */
+/** One limit's arithmetic. Its state lies in up to two words from `at` on (and in its log, see LimitWords); the time is an argument, in milliseconds of one clock. */
 export interface Algorithm {
   /** The most that is admitted at once; a higher cost never passes. */
   readonly capacity: number;
@@ -36,10 +40,19 @@ export const CLOCK_LAG_MS = 2_000;
 
 /** Words of one thread alone. */
 export class PlainWords implements LimitWords {
+  readonly logWords: number;
   readonly #words: Int32Array;
+  readonly #logs: number;
 
-  constructor(count: number) {
-    this.#words = new Int32Array(count);
+  /** `logWords`: for each two of the `count` words. */
+  constructor(count: number, logWords = 0) {
+    this.#words = new Int32Array(count + Math.ceil(count / 2) * logWords);
+    this.#logs = count;
+    this.logWords = logWords;
+  }
+
+  logAt(at: number): number {
+    return this.#logs + (at >> 1) * this.logWords;
   }
 
   load(at: number): number {

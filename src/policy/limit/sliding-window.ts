@@ -5,7 +5,8 @@
  *     word 1:  windows 1, 3, 5 …     │ epoch, 12 bits │ count, 20 bits │      epoch 0 = a word nobody used
  *
  * Each window of the grid admits at most the limit, so the long-run rate is exact. The error: requests of the window before are taken to lie evenly in it. If all of them
- * came at its end, a window that is not on the grid may hold up to twice the limit (less one); `SlidingLog` has no such error, at the price of a word per request.
+ * came at its end, a window that is not on the grid may hold up to twice the limit (less one, but for threads that take at its boundary at the same moment); `SlidingLog` has no such error, at the
+ * price of a word per request.
  */
 import { MillraceError } from '../../errors.ts';
 import { type Algorithm, CLOCK_LAG_MS, type LimitWords } from './limit-words.ts';
@@ -31,12 +32,9 @@ export class SlidingWindow implements Algorithm {
   #count = 0;
   #before = 0;
 
-  /** A window that would hold less than one request is stretched until it holds one. */
   constructor(maxRequestsPerSecond: number, maxBurst: number, windowSizeMs: number) {
-    // What the division adds or takes in its last digit is no request.
-    const whole = Math.floor((maxRequestsPerSecond * windowSizeMs) / 1_000 + 1e-9);
-    const base = Math.max(1, whole);
-    this.windowMs = (base * 1_000) / maxRequestsPerSecond;
+    const { base, windowMs } = windowOf(maxRequestsPerSecond, windowSizeMs);
+    this.windowMs = windowMs;
     this.capacity = base + maxBurst;
     if (this.capacity > COUNT_MAX) {
       throw new MillraceError('MILLRACE_LIMIT_INVALID', {
@@ -147,6 +145,17 @@ export class SlidingWindow implements Algorithm {
     const ahead = ((word >>> COUNT_BITS) - this.#epoch + EPOCHS) % EPOCHS;
     return ahead <= this.#aheadMax ? ahead : 0;
   }
+}
+
+/** A window that would hold less than one request is stretched until it holds one. */
+export function windowOf(
+  maxRequestsPerSecond: number,
+  windowSizeMs: number,
+): { readonly base: number; readonly windowMs: number } {
+  // What the division adds or takes in its last digit is no request.
+  const whole = Math.floor((maxRequestsPerSecond * windowSizeMs) / 1_000 + 1e-9);
+  const base = Math.max(1, whole);
+  return { base, windowMs: (base * 1_000) / maxRequestsPerSecond };
 }
 
 function epochOf(window: number): number {

@@ -11,9 +11,9 @@ import {
   publishLimitWords,
 } from '../../../src/memory/limit-table.ts';
 
-const makers: Record<string, (slots: number, rows: number) => LimitTable> = {
-  shared: (slots, rows) => openLimitTable(allocateLimitTable(slots, rows, 7)),
-  plain: (slots, rows) => openPrivateLimitTable(privateLimitWords(slots, rows, 7)),
+const makers: Record<string, (slots: number, rows: number, logWords?: number) => LimitTable> = {
+  shared: (slots, rows, log) => openLimitTable(allocateLimitTable(slots, rows, 7, log)),
+  plain: (slots, rows, log) => openPrivateLimitTable(privateLimitWords(slots, rows, 7, log)),
 };
 const keyOf = (low: number, high = low, rule = 0): LimitKey => ({
   rule,
@@ -34,6 +34,31 @@ for (const [kind, make] of Object.entries(makers)) {
     assert.equal(again.at, key.at);
     assert.equal(table.load(again.at), 99);
     assert.equal(table.used(), 1);
+  });
+
+  test(`${kind}: each limit has a log of its own, the two halves of a row too, and a new key finds it fresh`, () => {
+    const table = make(16, 2, 3);
+    const rows = [0, 1].flatMap((row) => [table.row(row), table.row(row) + 2]);
+    const keys = Array.from({ length: 16 }, (_, high) => keyOf(5, high));
+    for (const key of keys) assert.ok(table.find(key));
+    const limits = [...rows, ...keys.map(({ at }) => at)];
+    const logged = limits.flatMap((at) => [0, 1, 2].map((word) => table.logAt(at) + word));
+    assert.equal(
+      new Set([...logged, ...limits]).size,
+      20 * 3 + 20,
+      'nothing lies on anything else',
+    );
+    for (const at of logged) assert.ok(table.compareAndSet(at, 0, at));
+    const full = keys[3];
+    assert.equal(
+      table.makeRoom(keyOf(5, 16), (_, at) => at === full.at),
+      1,
+    );
+    const next = keyOf(5, 16);
+    assert.ok(table.find(next));
+    assert.equal(next.at, full.at);
+    for (const word of [0, 1, 2]) assert.equal(table.load(table.logAt(next.at) + word), 0);
+    assert.equal(table.load(logged[0]), logged[0], 'others keep theirs');
   });
 
   test(`${kind}: keys that differ in one half of the hash, or in the rule, have words of their own`, () => {

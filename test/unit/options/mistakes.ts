@@ -392,6 +392,16 @@ export const mistakes: readonly Mistake[] = [
     says: ['upstreams[0].reuse is for the provider websocket only, got true (file FILE:2:39)'],
   },
   {
+    what: 'an exact bucket, and an exact window of more than was set aside',
+    file: yaml(
+      'limits:\n  perKey: {exact: true}\n  global: {algorithm: SlidingWindow, maxRequestsPerSecond: 50, exact: true}\n',
+    ),
+    says: [
+      'limits.global.exact needs windows of at most limits.exactRequestsMax (32) requests, got 50 (file FILE:3:71)',
+      'limits.perKey.exact is for SlidingWindow only, got "TokenBucket" (file FILE:2:19)',
+    ],
+  },
+  {
     what: 'an id to continue by over HTTP',
     file: yaml(
       'upstreams:\n  - {name: a, url: "http://a", provider: openai-responses, continuesById: true}\n',

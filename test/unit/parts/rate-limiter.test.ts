@@ -85,6 +85,40 @@ test('a limiter that is shared goes on where it stood, and both sides count toge
   );
 });
 
+test('an exact window holds no more than its limit wherever it begins, for each key, alone and shared', () => {
+  const rule = { strategy: 'SlidingWindow', maxRequestsPerSecond: 5, exact: true } as const;
+  const { limiter, time, clock } = withClock(rule);
+  time.nowMs = 1_900;
+  assert.equal(
+    count(9, () => limiter.checkRateLimit('a')),
+    5,
+  );
+  // Two counters would let four of them pass here.
+  time.nowMs = 2_850;
+  assert.equal(
+    count(9, () => limiter.checkRateLimit('a')),
+    0,
+  );
+  const other = RateLimiter.fromShared(limiter.share(), clock);
+  assert.equal(other.checkRateLimit('a'), false);
+  time.nowMs = 2_900;
+  assert.equal(
+    count(9, () => limiter.checkRateLimit('a')) + count(9, () => other.checkRateLimit('a')),
+    5,
+  );
+  assert.equal(
+    count(9, () => other.checkGlobalRateLimit()),
+    5,
+  );
+  other.reset('a');
+  assert.ok(limiter.checkRateLimit('a'));
+  assert.throws(
+    () => new RateLimiter({ exact: true }),
+    /exact must be false but for SlidingWindow/,
+  );
+  assert.throws(() => new RateLimiter({ ...rule, maxRequestsPerSecond: 2_000 }), /at most 1024/);
+});
+
 test('keys are forgotten when they have all of their permits again', () => {
   const { limiter, time } = withClock({ keysMax: 100 });
   for (let at = 0; at < 100; at++) limiter.checkRateLimit(`key ${at}`);

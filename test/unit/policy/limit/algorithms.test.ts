@@ -8,13 +8,14 @@ import * as fc from 'fast-check';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { MillraceError } from '../../../../src/errors.ts';
 import { CAPACITY_MAX, Gcra } from '../../../../src/policy/limit/gcra.ts';
-import { clear } from '../../../../src/policy/limit/keyed-limit.ts';
+import { clearLimit } from '../../../../src/policy/limit/keyed-limit.ts';
 import { LeakyBucket } from '../../../../src/policy/limit/leaky-bucket.ts';
 import { createAlgorithm, ruleDefaults } from '../../../../src/policy/limit/limit-rule.ts';
 import { type Algorithm, PlainWords } from '../../../../src/policy/limit/limit-words.ts';
-import { LOG_REQUESTS_MAX, SlidingLog } from '../../../../src/policy/limit/sliding-log.ts';
+import { EXACT_REQUESTS_MAX, SlidingLog } from '../../../../src/policy/limit/sliding-log.ts';
 import { SlidingWindow } from '../../../../src/policy/limit/sliding-window.ts';
 import { TokenBucket } from '../../../../src/policy/limit/token-bucket.ts';
+import { ReferenceLog } from '../../../support/reference-log.ts';
 import { seeded } from '../../../support/seed.ts';
 
 const runs = process.env['SLOW'] ? 10_000 : 500;
@@ -36,6 +37,14 @@ const rate = fc.oneof(
 );
 /** Anywhere on the words' circle. */
 const start = fc.oneof(fc.nat(10_000), fc.double({ min: 0, max: 1e10, noNaN: true }));
+
+const LOG_WORDS = 32;
+const strategies = [
+  { strategy: 'TokenBucket' },
+  { strategy: 'LeakyBucket' },
+  { strategy: 'SlidingWindow' },
+  { strategy: 'SlidingWindow', exact: true },
+] as const;
 
 /** An unbounded bucket, in ticks that never wrap. */
 class Bucket {
@@ -82,7 +91,7 @@ for (const [name, make] of [
       let nowMs = from;
       for (const [wait, cost] of all) {
         nowMs += wait;
-        if (limit.isIdle(words, 0, nowMs)) clear(words, 0);
+        if (limit.isIdle(words, 0, nowMs)) clearLimit(words, 0);
         const ticks = Math.floor(nowMs * perSecond);
         if (cost <= 0) {
           limit.give(words, 0, -cost, nowMs);
@@ -166,7 +175,7 @@ test('SlidingWindow decides as a map of all windows does, over wrapping epochs',
       let nowMs = from;
       for (const [wait, cost] of all) {
         nowMs += wait * (sizeMs / 1_000);
-        if (limit.isIdle(words, 0, nowMs)) for (const at of [0, 1]) clear(words, at);
+        if (limit.isIdle(words, 0, nowMs)) clearLimit(words, 0);
         const place = nowMs / limit.windowMs;
         const window = Math.floor(place);
         const count = windows.get(window) ?? 0;
@@ -210,9 +219,9 @@ test('SlidingWindow errs as it says: no window holds twice the limit, and one ca
   });
 });
 
-test('SlidingLog decides as a list of all times does: never more than the limit in any window', () => {
+test('the reference log decides as a list of all times does: never more than the limit in any window', () => {
   check(fc.tuple(fc.integer({ min: 1, max: 20 }), start, steps), ([capacity, from, all]) => {
-    const log = new SlidingLog(capacity, 1_000);
+    const log = new ReferenceLog(capacity, 1_000);
     const times: number[] = [];
     let nowMs = from;
     for (const [wait, asked] of all) {
@@ -225,7 +234,71 @@ test('SlidingLog decides as a list of all times does: never more than the limit 
       if (fits) times.push(...Array.from({ length: cost }, () => nowMs));
     }
   });
-  assert.throws(() => new SlidingLog(LOG_REQUESTS_MAX + 1, 1_000), MillraceError);
+});
+
+test('SlidingLog decides as that one does, over wrapping ticks, and says when it will', () => {
+  const whole = fc.array(
+    fc.tuple(fc.oneof(fc.constant(0), fc.nat(40), fc.nat(1_500)), fc.integer({ min: 1, max: 6 })),
+    { maxLength: 60 },
+  );
+  const from = fc.oneof(
+    fc.nat(10_000),
+    fc.nat(2 ** 31).map((at) => at * 4),
+  );
+  check(fc.tuple(fc.integer({ min: 1, max: 20 }), from, whole), ([capacity, start0, all]) => {
+    const limit = new SlidingLog(capacity, 0, 1_000);
+    const words = new PlainWords(2, capacity);
+    const reference = new ReferenceLog(capacity, 1_000);
+    let nowMs = start0;
+    for (const [wait, cost] of all) {
+      nowMs += wait;
+      if (limit.isIdle(words, 0, nowMs)) clearLimit(words, 0);
+      assert.equal(limit.remaining(words, 0, nowMs), reference.remaining(nowMs));
+      const waitMs = limit.waitMs(words, 0, cost, nowMs);
+      const taken = limit.take(words, 0, cost, nowMs);
+      assert.equal(taken, reference.take(cost, nowMs));
+      assert.equal(waitMs === 0, taken);
+      if (taken || cost > capacity) continue;
+      // Not a millisecond sooner than it said.
+      assert.equal(limit.take(words, 0, cost, nowMs + Math.ceil(waitMs) - 1), false);
+      nowMs += Math.ceil(waitMs);
+      assert.ok(limit.take(words, 0, cost, nowMs), `after ${waitMs} ms`);
+      assert.ok(reference.take(cost, nowMs));
+    }
+  });
+  assert.throws(() => new SlidingLog(EXACT_REQUESTS_MAX + 1, 0, 1_000), MillraceError);
+});
+
+test('SlidingLog at any fraction of a millisecond: never more than the limit in any window, and never much less', () => {
+  check(fc.tuple(fc.integer({ min: 1, max: 20 }), start, steps), ([capacity, from, all]) => {
+    const limit = new SlidingLog(capacity, 0, 1_000);
+    const words = new PlainWords(2, capacity);
+    const times: number[] = [];
+    let nowMs = from;
+    for (const [wait] of all) {
+      nowMs += wait;
+      if (limit.isIdle(words, 0, nowMs)) clearLimit(words, 0);
+      const within = (ms: number) => times.filter((at) => at > nowMs - ms).length;
+      const taken = limit.take(words, 0, 1, nowMs);
+      if (taken) assert.ok(within(1_000) < capacity, 'one too many');
+      else assert.ok(within(1_000.2) >= capacity, 'one too few');
+      if (taken) times.push(nowMs);
+    }
+  });
+});
+
+test('SlidingLog takes back what was taken last, and as much as is charged', () => {
+  const limit = new SlidingLog(3, 0, 1_000);
+  const words = new PlainWords(2, 3);
+  for (const at of [100, 200, 300]) assert.ok(limit.take(words, 0, 1, at));
+  limit.give(words, 0, 1, 310);
+  assert.equal(limit.remaining(words, 0, 310), 1);
+  assert.equal(limit.resetMs(words, 0, 310), 890, 'the refund was the last one taken');
+  limit.charge(words, 0, 2, 320);
+  assert.equal(limit.remaining(words, 0, 320), 0);
+  assert.equal(limit.waitMs(words, 0, 1, 320), 880, 'the oldest began anew');
+  limit.give(words, 0, 100, 330);
+  assert.equal(limit.remaining(words, 0, 330), 3);
 });
 
 test('bursts that lie two windows apart are decided as rate-limiter-flexible decides them', async (t) => {
@@ -296,14 +369,14 @@ test('a pacing leaky bucket spaces a burst evenly, and says no when too many wai
 });
 
 test('a clock that jumps by an hour, forwards or back, costs at most one more burst', () => {
-  for (const strategy of ['TokenBucket', 'LeakyBucket', 'SlidingWindow'] as const) {
+  for (const strategy of strategies) {
     const limit = createAlgorithm({
       ...ruleDefaults,
-      strategy,
+      ...strategy,
       maxRequestsPerSecond: 10,
       maxBurst: 10,
     });
-    const words = new PlainWords(2);
+    const words = new PlainWords(2, LOG_WORDS);
     const drain = (nowMs: number) => {
       let admitted = 0;
       while (limit.take(words, 0, 1, nowMs)) admitted++;
@@ -315,37 +388,43 @@ test('a clock that jumps by an hour, forwards or back, costs at most one more bu
     for (const jump of [hour, -hour, -hour, hour, -3 * hour, 5 * hour]) {
       nowMs += jump;
       const admitted = drain(nowMs);
-      assert.ok(admitted <= limit.capacity, `${strategy}: ${admitted} after ${jump}`);
-      assert.ok(admitted > 0, `${strategy} refuses after ${jump}`);
+      const { constructor } = limit;
+      assert.ok(admitted <= limit.capacity, `${constructor.name}: ${admitted} after ${jump}`);
+      assert.ok(admitted > 0, `${constructor.name} refuses after ${jump}`);
     }
   }
 });
 
 test('a clock that lags by a little admits nothing more', () => {
-  for (const strategy of ['TokenBucket', 'SlidingWindow'] as const) {
+  for (const strategy of strategies) {
+    if (strategy.strategy === 'LeakyBucket') continue;
     const limit = createAlgorithm({
       ...ruleDefaults,
-      strategy,
+      ...strategy,
       maxRequestsPerSecond: 10,
       maxBurst: 10,
     });
-    const words = new PlainWords(2);
+    const words = new PlainWords(2, LOG_WORDS);
     while (limit.take(words, 0, 1, 100_000));
     for (const lag of [1, 50, 700, 1_500]) {
-      assert.equal(limit.take(words, 0, 1, 100_000 - lag), false, `${strategy}, ${lag} ms`);
+      assert.equal(
+        limit.take(words, 0, 1, 100_000 - lag),
+        false,
+        `${limit.constructor.name}, ${lag} ms`,
+      );
     }
   }
 });
 
 test('costs: 0 always passes, the capacity once, one more than it never', () => {
-  for (const strategy of ['TokenBucket', 'LeakyBucket', 'SlidingWindow'] as const) {
+  for (const strategy of strategies) {
     const limit = createAlgorithm({
       ...ruleDefaults,
-      strategy,
+      ...strategy,
       maxRequestsPerSecond: 5,
       maxBurst: 5,
     });
-    const words = new PlainWords(2);
+    const words = new PlainWords(2, LOG_WORDS);
     assert.equal(limit.take(words, 0, limit.capacity + 1, 1_000), false);
     assert.equal(limit.waitMs(words, 0, limit.capacity + 1, 1_000), Number.POSITIVE_INFINITY);
     assert.ok(limit.take(words, 0, limit.capacity, 1_000));
