@@ -92,6 +92,8 @@ export class Deliver {
         return this.#settled(header);
       case Kind.epitaph:
         return this.#epitaph(header, payload);
+      case Kind.admitted:
+        return this.#admitted(header);
       case Kind.close:
         return this.#closeLater(header, payload);
       default:
@@ -201,6 +203,12 @@ export class Deliver {
       bytes = this.#slab.view(ticket);
     }
     if (request) request.epitaph = decodeEpitaph(bytes);
+  }
+
+  #admitted(header: RecordHeader): void {
+    const session = this.#sessions.find(header.slot, header.generation);
+    const request = session && this.#requests.of(session, header.stream);
+    if (request) request.paid = header.aux0;
   }
 
   #closeLater(header: RecordHeader, payload: Uint8Array): void {

@@ -144,6 +144,6 @@ function writeMessage(into: Uint8Array, request: Request, bytes: Uint8Array): vo
   view.setUint16(26, request.ownerGeneration, true);
   view.setUint32(28, request.delivered, true);
   view.setUint32(32, request.tag, true);
-  view.setUint32(36, 0, true);
+  view.setUint32(36, request.paid, true);
   into.set(bytes, MESSAGE_PROLOGUE_BYTES);
 }

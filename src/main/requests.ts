@@ -31,6 +31,8 @@ export class Request {
   delivered = 0;
   committed = false;
   reruns = 0;
+  /** See MESSAGE_PROLOGUE_BYTES. */
+  paid = 0;
   epitaph: Epitaph | undefined = undefined;
 
   constructor(

@@ -280,8 +280,8 @@ export interface ReservationBook {
     kind: number,
     amount: number,
   ): number;
-  /** What would be given back now. */
-  left(entry: number, amount: number): void;
+  /** What would be given back now. Of an entry that is another's nothing changes. */
+  left(entry: number, generation: number, amount: number): void;
   /** Is it still that incarnation's? */
   holds(entry: number, generation: number): boolean;
   /** True: it was still that incarnation's, and the caller gives back what is left. */

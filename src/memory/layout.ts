@@ -56,6 +56,8 @@ export const Kind = {
   close: 18,
   /** What main sends in this worker's name if it dies. Payload: `Epitaph` (see epitaph-record.ts). */
   epitaph: 19,
+  /** Limits let the message pass, and were charged: a rerun is not asked again. aux0: its `paid` (see messages.ts). */
+  admitted: 20,
 } as const;
 
 /** Flags of a record. */

@@ -6,8 +6,9 @@
  * Who writes: the worker whose row it is; main, for a worker that is gone. Who reads: both. Which word orders it: `state`. Whoever takes an entry from held to free, by
  * compare-and-swap, is the one that gives back what is left of it, so that this happens once, also when a worker that was given up for dead comes back.
  *
- * An entry is held before its amount is taken from the limit, and freed before the rest is given back; a thread that ends between the two gives back too much or too little of one
- * reservation, once. Numbers of runners (which time does not heal) are freed after they were given back instead: rather one too many than one place lost for ever.
+ * What a thread does between taking and noting is lost if it ends there, and the two orders differ in who loses. Tokens, which time brings back: an entry has its amount only after that was taken,
+ * and is freed before its rest is given back, so nothing is ever given that was not taken, and nothing twice. Numbers of runners, which no time heals: held before they are taken and freed after
+ * they were given back, so none is lost; one may be given back twice, and one more than allowed runs until none of that key does.
  */
 import { must } from '../must.ts';
 import { type AtomicsPort, realAtomics } from './atomics.ts';
@@ -73,7 +74,9 @@ class Book implements ReservationBook {
     }
   }
 
-  left(entry: number, amount: number): void {
+  left(entry: number, generation: number, amount: number): void {
+    // A worker that was given up for dead and comes back may find its entry the next one's.
+    if (!this.holds(entry, generation)) return;
     this.#atomics.store(this.#words, entry + ReservationWord.amount, amount);
   }
 

@@ -28,6 +28,7 @@ export function crossChecks(options: Options): Problem[] {
     ...ports(options),
     ...backEnds(options),
     ...windows(options),
+    ...pacing(options),
   ];
   for (const [index, { url }] of options.upstreams.entries()) {
     const { username, password } = new URL(url);
@@ -109,6 +110,27 @@ const limitNames = [
   'perModel',
   'perUpstream',
 ] as const;
+
+/** As long as clients wait for an answer (the openai SDK's default). */
+const PACED_MS_MAX = 600_000;
+
+function pacing({ limits }: Options): Problem[] {
+  return (['global', 'perKey', 'perModel'] as const).flatMap((name): Problem[] => {
+    const rule = limits[name];
+    if (!rule?.paced) return [];
+    const { algorithm, maxBurst = 0, maxRequestsPerSecond } = rule;
+    const wrong = (key: string, text: string, got: unknown): Problem[] => [
+      { path: ['limits', name, key], text, got },
+    ];
+    if (algorithm !== 'LeakyBucket') return wrong('paced', 'is for LeakyBucket only', algorithm);
+    if (maxBurst < 2)
+      return wrong('maxBurst', 'must be at least 2 where requests are paced', maxBurst);
+    const lastMs = ((maxBurst - 1) * 1_000) / maxRequestsPerSecond;
+    if (lastMs <= PACED_MS_MAX) return [];
+    const text = `must not let the last of those that wait do so for ${Math.round(lastMs / 1_000)} s; at most ${PACED_MS_MAX / 1_000} s`;
+    return wrong('maxBurst', text, maxBurst);
+  });
+}
 
 function windows({ limits }: Options): Problem[] {
   return limitNames.flatMap((name): Problem[] => {

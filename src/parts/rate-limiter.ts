@@ -127,12 +127,12 @@ export class RateLimiter {
    * LeakyBucket as a pacer: delays instead of refusing.
    *
    * @returns how long this request of the key has to wait until its turn comes, in milliseconds; it has taken its turn with that. Undefined: `maxBurst` of them already wait.
-   * @throws MILLRACE_LIMIT_INVALID for another strategy, and for a limiter that is shared: between threads the order of the waiting would not be theirs.
+   * @throws MILLRACE_LIMIT_INVALID for another strategy.
    */
   paceRequest(key: string): number | undefined {
     const { strategy } = this.#rule;
-    if (strategy !== 'LeakyBucket' || this.#memory) {
-      const expected = 'LeakyBucket, in a limiter that is not shared, to pace requests';
+    if (strategy !== 'LeakyBucket') {
+      const expected = 'LeakyBucket, to pace requests';
       throw new MillraceError('MILLRACE_LIMIT_INVALID', {
         option: 'strategy',
         expected,
@@ -140,8 +140,7 @@ export class RateLimiter {
       });
     }
     const waitMs = this.#keys.limit.pace(this.#keys.of(text(key)), 1, this.#now());
-    this.#count(waitMs !== undefined);
-    return waitMs;
+    return this.#count(waitMs >= 0) ? waitMs : undefined;
   }
 
   /** The key, and the connection of this name, as if they had never come. */

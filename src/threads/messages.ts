@@ -128,7 +128,8 @@ export interface SessionFacts {
 
 /**
  * In front of the client's bytes in a `message` record (little endian):
- *   0  nonce, 16 bytes · 16 arrivedMs, float64 · 24 owner u16 · 26 owner generation u16 · 28 skip u32 · 32 tag u32 · 36 zero.
+ *   0  nonce, 16 bytes · 16 arrivedMs, float64 · 24 owner u16 · 26 owner generation u16 · 28 skip u32 · 32 tag u32 · 36 paid u32.
  * `skip`: frames with a lower sequence number were already delivered by a worker that died; they are made again but not sent.
+ * `paid`: 0, or limits were charged for it by a worker that died, and 1 more than the milliseconds after `arrivedMs` at which its turn comes.
  */
 export const MESSAGE_PROLOGUE_BYTES = 40;

@@ -36,7 +36,7 @@ export class Budgets {
     this.#told = (scope, verdict) => tally.limit(scope, verdict);
     this.#book = {
       open: (at, tag, kind, amount) => book.open(worker, generation, at, tag, kind, amount),
-      left: (entry, amount) => book.left(entry, amount),
+      left: (entry, amount) => book.left(entry, generation, amount),
       holds: (entry) => book.holds(entry, generation),
       close: (entry) => book.close(entry, generation),
     };

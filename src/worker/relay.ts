@@ -316,11 +316,11 @@ export class Relay {
     const { slab } = this.#parts;
     const binary = (header.flags & Flag.binary) !== 0;
     const large = (header.flags & Flag.ticket) !== 0;
-    const { message, skip } = readMessage(payload, binary, large ? slab : undefined);
+    const { message, skip, paid } = readMessage(payload, binary, large ? slab : undefined);
     const session = this.#sessions.get(header.slot);
     if (session?.generation !== header.generation) return;
     tellReceived(header.slot, header.stream, message.bytes.byteLength, this.#parts.worker);
-    session.message(message, header.stream, skip);
+    session.message(message, header.stream, skip, paid);
   }
 
   #forget({ slot, generation, aux0 }: RecordHeader, reason: string): void {

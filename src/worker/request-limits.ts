@@ -49,12 +49,11 @@ export class RequestLimits {
     return this.#plan.options.whenRefused === 'close';
   }
 
-  /** Takes one request from each of them. An error: one refused, and nothing was taken. */
-  take(claims: readonly Claim[]): MillraceError | undefined {
-    if (claims.length === 0) return undefined;
+  /** Takes one request from each of them. How many milliseconds from now its turn comes; an error: one refused, and nothing was taken. */
+  take(claims: readonly Claim[]): MillraceError | number {
     const nowMs = this.#parts.clock.now();
     const refused = takeAll(claims, 1, nowMs, this.#told);
-    if (!refused) return undefined;
+    if (typeof refused === 'number') return refused;
     const waitMs = Math.min(WAIT_MS_MAX, Math.max(1, Math.ceil(refused.waitMs(1, nowMs))));
     return new MillraceError('MILLRACE_RATE_LIMITED', { waitMs });
   }
@@ -71,7 +70,7 @@ export class RequestLimits {
     const claim = this.#ofUpstream(upstream);
     if (!claim) return 0;
     const nowMs = this.#parts.clock.now();
-    const taken = claim.take(1, nowMs);
+    const taken = claim.take(1, nowMs) >= 0;
     this.#told('upstream', taken ? 'allowed' : claim.shadow ? 'shadowed' : 'refused');
     return taken || claim.shadow ? 0 : Math.max(1, claim.waitMs(1, nowMs));
   }

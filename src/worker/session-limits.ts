@@ -3,29 +3,50 @@ import type { MillraceError } from '../errors.ts';
 import type { Budget, Claim } from '../policy/limit/claim.ts';
 import type { LimitPlan } from '../policy/limit/limit-plan.ts';
 import type { LimitScope } from '../policy/limit/limit-scopes.ts';
+import type { Clock } from '../policy/ports.ts';
 import type { SessionFacts } from '../threads/messages.ts';
 import type { Budgets } from './budgets.ts';
+import type { Means } from './means.ts';
 import type { RequestLimits } from './request-limits.ts';
+import type { Tap } from './tap.ts';
+
+/** What a tap knows of a message's admission. */
+export type Admission = Pick<Tap, 'paid' | 'opened' | 'admitted'>;
 
 export class SessionLimits {
   readonly #limits: RequestLimits;
   readonly #budgets: Budgets;
+  readonly #clock: Clock;
   readonly #facts: SessionFacts;
   #plan: LimitPlan | undefined;
   #key: Claim | undefined;
   #model: string | undefined;
   #claims: readonly Claim[] = [];
 
-  constructor(limits: RequestLimits, budgets: Budgets, facts: SessionFacts) {
+  constructor(
+    { limits, budgets, clock }: Pick<Means, 'limits' | 'budgets' | 'clock'>,
+    facts: SessionFacts,
+  ) {
+    this.#clock = clock;
     this.#limits = limits;
     this.#budgets = budgets;
     this.#facts = facts;
   }
 
-  /** A request for this model ('' = none is named). An error: it is refused. */
-  take(model: string): MillraceError | undefined {
+  /** A request for this model ('' = none is named): when it may begin, on this thread's clock, or why it is refused. `arrivedMs`: see ClientMessage. */
+  admit(model: string, tap: Admission, arrivedMs: number): MillraceError | number {
+    const clock = this.#clock;
+    // A worker that died was charged for it.
+    if (tap.paid > 0) return clock.now() + arrivedMs + (tap.paid - 1) - clock.wall();
+    if (tap.opened) return 0;
     this.#resolve(model);
-    return this.#limits.take(this.#claims);
+    if (this.#claims.length === 0) return 0;
+    const waitMs = this.#limits.take(this.#claims);
+    if (typeof waitMs !== 'number') return waitMs;
+    // Behind the charge: where this thread ends between the two, a rerun is charged once more, and no limit lets more pass than it says.
+    const afterMs = waitMs === 0 ? 0 : Math.ceil(clock.wall() + waitMs - arrivedMs);
+    tap.admitted(1 + Math.max(0, afterMs));
+    return clock.now() + waitMs;
   }
 
   /** What is left after it, in the words of OpenAI's HTTP API. Undefined: nothing limits it. */

@@ -22,12 +22,12 @@ import type { Alarm } from './alarms.ts';
 import { chunked } from './chunk.ts';
 import type { Packer } from './compress.ts';
 import { Handling } from './handling.ts';
-import { hookedStream } from './hooked-stream.ts';
 import { type Inflater, inflateMessage } from './inflate.ts';
 import { keepAlive } from './keep-alive.ts';
 import type { Means } from './means.ts';
 import { allowedModels } from './models.ts';
 import type { Outbox } from './outbox.ts';
+import { paced, pacedStream } from './paced.ts';
 import { SessionLimits } from './session-limits.ts';
 import { Tap } from './tap.ts';
 import type { Running } from './vetting.ts';
@@ -60,6 +60,8 @@ interface Entry {
   turn: Turn;
   readonly tap: Tap;
   stream: Running | undefined;
+  /** Not before this time of the thread's clock: its limits say so. */
+  readonly startMs: number;
   /** Lets held openers go. */
   hold: Alarm | undefined;
   /** Fills a silence. */
@@ -96,7 +98,7 @@ export class Session {
     };
     this.#models = allowedModels(parts.means.route.models, parts.facts.rights);
     this.#conversation = parts.dialect.conversation(bounds, this.#models);
-    this.#limits = new SessionLimits(parts.means.limits, parts.means.budgets, parts.facts);
+    this.#limits = new SessionLimits(parts.means, parts.facts);
     this.#lanes = new Lanes({
       runningMax: session.runningRequestsMax,
       queuedMax: session.queuedRequestsMax,
@@ -111,10 +113,10 @@ export class Session {
     return this.#lanes.queued;
   }
 
-  /** `skip`: frames of this message below that number were delivered by a worker that died. */
-  message(message: ClientMessage, stream: number, skip: number): void {
+  /** `skip` and `paid`: see MESSAGE_PROLOGUE_BYTES. */
+  message(message: ClientMessage, stream: number, skip: number, paid: number): void {
     const { outbox, slot, generation, means, packer } = this.#parts;
-    const tap = new Tap(outbox, { slot, generation, stream }, skip, packer);
+    const tap = new Tap(outbox, { slot, generation, stream }, skip, packer, paid);
     if (this.#parsing) {
       const max = means.options.session.queuedRequestsMax;
       this.#inbox ??= [];
@@ -201,7 +203,7 @@ export class Session {
     }
     switch (command.kind) {
       case 'turn':
-        return this.#admit(command.turn, tap);
+        return this.#admit(command.turn, tap, message.arrivedMs);
       case 'cancel':
         return this.#cancel(command, tap);
       case 'reply':
@@ -212,25 +214,31 @@ export class Session {
     }
   }
 
-  #admit(asked: Turn, tap: Tap): void {
+  #admit(asked: Turn, tap: Tap, arrivedMs: number): void {
     const { means } = this.#parts;
-    // A turn that a dead worker had begun was asked about there.
-    const limited = tap.opened ? undefined : this.#limits.take(asked.model);
+    const startMs = this.#limits.admit(asked.model, tap, arrivedMs);
     const headers = this.#parts.facts.once ? this.#limits.headers() : undefined;
     const turn = headers === undefined ? asked : { ...asked, headers };
-    if (limited) {
-      this.#refuse(turn, tap, limited);
-      return means.limits.closes ? this.#shut(limited) : undefined;
+    if (startMs instanceof MillraceError) {
+      this.#refuse(turn, tap, startMs);
+      return means.limits.closes ? this.#shut(startMs) : undefined;
     }
     if (this.#parts.draining())
       return this.#refuse(turn, tap, new MillraceError('MILLRACE_DRAINING', {}));
-    // A turn that a dead worker had begun goes on.
-    const overload = tap.opened ? undefined : this.#parts.overload();
+    // A turn that a dead worker had let in goes on.
+    const overload = tap.opened || tap.paid > 0 ? undefined : this.#parts.overload();
     if (overload) {
       means.tally.overloaded();
       return this.#refuse(turn, tap, overload);
     }
-    const entry: Entry = { turn, tap, stream: undefined, hold: undefined, alive: undefined };
+    const entry: Entry = {
+      turn,
+      tap,
+      startMs,
+      stream: undefined,
+      hold: undefined,
+      alive: undefined,
+    };
     const verdict = this.#lanes.admit(turn.lane, entry);
     if (verdict === 'full') {
       const max = means.options.session.queuedRequestsMax;
@@ -278,10 +286,9 @@ export class Session {
         trace: turn.trace ?? facts.trace,
       };
       const parts = { means, facts: about, session: facts, request, encoder, tap, done };
-      const stream = hookedStream(parts);
-      entry.stream = stream;
+      entry.stream = pacedStream(parts, entry.startMs);
       if (opening.encoder.alive) entry.alive = keepAlive(means, opening.encoder, tap);
-      stream.start();
+      entry.stream.start();
     } catch (thrown) {
       const error = asMillraceError(thrown);
       if (error.code === 'MILLRACE_INTERNAL') means.fault('begin', error);
@@ -300,7 +307,7 @@ export class Session {
     this.#seen ??= { path, principal, address, state: new Map() };
     entry.tap.release();
     const ask = { handler, request, session: this.#seen, facts, models: this.#models };
-    entry.stream = new Handling(means, ask, entry.tap, done);
+    entry.stream = paced(means, entry.startMs, new Handling(means, ask, entry.tap, done));
     entry.stream.start();
   }
 

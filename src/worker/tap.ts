@@ -45,6 +45,8 @@ const encoder = new TextEncoder();
 
 export class Tap implements FrameSink, Outlet {
   readonly address: Address;
+  /** See MESSAGE_PROLOGUE_BYTES. */
+  readonly paid: number;
   readonly #outbox: Outbox;
   readonly #skip: number;
   readonly #packer: Packer | undefined;
@@ -61,7 +63,8 @@ export class Tap implements FrameSink, Outlet {
   #stepped = false;
 
   /** Frames with a sequence below `skip` were delivered before a worker died: they are made, not sent. */
-  constructor(outbox: Outbox, address: Address, skip: number, packer?: Packer) {
+  constructor(outbox: Outbox, address: Address, skip: number, packer?: Packer, paid = 0) {
+    this.paid = paid;
     this.#outbox = outbox;
     this.address = address;
     this.#skip = skip;
@@ -189,6 +192,11 @@ export class Tap implements FrameSink, Outlet {
     if (this.#gone) return;
     const written = this.#outbox.write(this.address, Kind.epitaph, 0, 0, 0, bytes);
     if (!this.#settled(written)) this.#queue.unshift(this.#kept(Kind.epitaph, 0, 0, 0, bytes));
+  }
+
+  /** Limits were charged for the message: a rerun is not asked again. `paid`: see MESSAGE_PROLOGUE_BYTES. */
+  admitted(paid: number): void {
+    this.#put(Kind.admitted, 0, 0, paid, nothing);
   }
 
   /** The message needs no frame. */

@@ -9,7 +9,7 @@ export function readMessage(
   payload: Uint8Array,
   binary: boolean,
   slab: Slab | undefined,
-): { message: ClientMessage; skip: number } {
+): { message: ClientMessage; skip: number; paid: number } {
   const whole = slab ? redeem(payload, slab) : new Uint8Array(payload);
   const view = new DataView(whole.buffer, whole.byteOffset, MESSAGE_PROLOGUE_BYTES);
   const seed = {
@@ -20,7 +20,8 @@ export function readMessage(
   };
   const arrivedMs = view.getFloat64(16, true);
   const bytes = whole.subarray(MESSAGE_PROLOGUE_BYTES);
-  return { message: { bytes, binary, seed, arrivedMs }, skip: view.getUint32(28, true) };
+  const message = { bytes, binary, seed, arrivedMs };
+  return { message, skip: view.getUint32(28, true), paid: view.getUint32(36, true) };
 }
 
 function redeem(payload: Uint8Array, slab: Slab): Uint8Array {

@@ -184,6 +184,8 @@ export class Rig {
   readonly settled: number[] = [];
   readonly #answered = new Set<number>();
   readonly closes: { slot: number; code: number; reason: string }[] = [];
+  /** Messages that limits let in, and what main keeps of it for a rerun. */
+  readonly admitted = new Map<number, number>();
   readonly epitaphs: { stream: number; text: string; at: number; after: number }[] = [];
   /** Does main read by itself whenever the world settles? */
   reading = true;
@@ -240,15 +242,16 @@ export class Rig {
   send(
     slot: number,
     message: unknown,
-    { skip = 0, nonce = ++this.#number, ticket = false } = {},
+    { skip = 0, nonce = ++this.#number, ticket = false, paid = 0 } = {},
   ): number {
     const number = nonce;
     const text = typeof message === 'string' ? message : JSON.stringify(message);
     const bytes = Buffer.alloc(MESSAGE_PROLOGUE_BYTES + Buffer.byteLength(text));
     bytes.fill(number, 0, 16);
-    bytes.writeDoubleLE(1_790_000_000_123, 16);
+    bytes.writeDoubleLE(this.world.clock.wall(), 16);
     bytes.writeUInt16LE(WORKER_ROW, 24);
     bytes.writeUInt32LE(skip, 28);
+    bytes.writeUInt32LE(paid, 36);
     bytes.write(text, MESSAGE_PROLOGUE_BYTES);
     if (!ticket) this.#record(Kind.message, slot, bytes, number);
     else {
@@ -264,7 +267,11 @@ export class Rig {
   }
 
   /** A turn in the Responses dialect. */
-  ask(slot: number, more: object = {}, how: { skip?: number; nonce?: number } = {}): number {
+  ask(
+    slot: number,
+    more: object = {},
+    how: { skip?: number; nonce?: number; paid?: number } = {},
+  ): number {
     const message = { type: 'response.create', model: 'demo', input: 'hi', ...more };
     return this.send(slot, message, how);
   }
@@ -393,6 +400,9 @@ export class Rig {
     else if (header.kind === Kind.epitaph) {
       const { at, bytes: words } = decodeEpitaph(bytes);
       this.epitaphs.push({ stream, text: words.toString(), at, after: this.of(stream).length });
+    } else if (header.kind === Kind.admitted) {
+      assert.ok(header.aux0 > 0);
+      this.admitted.set(stream, header.aux0);
     } else assert.fail(`a record of kind ${header.kind}`);
   }
 

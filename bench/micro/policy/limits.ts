@@ -101,7 +101,7 @@ function meteredDelta(): Run {
         claims: plan.budgets('a key'),
         book: {
           open: (...entry) => book.open(0, 1, ...entry),
-          left: (entry, amount) => book.left(entry, amount),
+          left: (entry, amount) => book.left(entry, 1, amount),
           holds: (entry) => book.holds(entry, 1),
           close: (entry) => book.close(entry, 1),
         },

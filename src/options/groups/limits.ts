@@ -37,6 +37,16 @@ const rule = z.strictObject({
   shadow: z.boolean().default(false).describe('Count what it would refuse, and refuse nothing.'),
 });
 
+/** Of requests that a worker admits: there they can wait. */
+const requestRule = rule.extend({
+  paced: z
+    .boolean()
+    .default(false)
+    .describe(
+      'LeakyBucket only: what comes too soon waits for its turn instead of being refused; at most maxBurst at once.',
+    ),
+});
+
 /** What a shared word can hold of a minute's tokens (policy/limit/gcra.ts). */
 const MINUTE_TOKENS_MAX = 500_000_000;
 const DAY_TOKENS_MAX = 1_000_000_000_000;
@@ -79,8 +89,8 @@ const tokens = z.strictObject({
 });
 
 export const limits = z.strictObject({
-  global: rule.optional().describe('All requests together.'),
-  perKey: rule
+  global: requestRule.optional().describe('All requests together.'),
+  perKey: requestRule
     .optional()
     .describe('The requests of each API key; all that came without one count as one.'),
   perAddress: rule
@@ -89,7 +99,7 @@ export const limits = z.strictObject({
       'Handshakes and messages of each client address (of IPv6, each /64). Refused before the upgrade with 429.',
     ),
   perSession: rule.optional().describe('Messages of each session.'),
-  perModel: rule.optional().describe('The requests for each model.'),
+  perModel: requestRule.optional().describe('The requests for each model.'),
   tokens: tokens
     .prefault({})
     .describe(

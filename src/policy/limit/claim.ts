@@ -9,7 +9,8 @@ export interface Claim {
   readonly shadow: boolean;
   /** The most that is admitted at once. */
   readonly capacity: number;
-  take(cost: number, nowMs: number): boolean;
+  /** Takes the cost and says when its turn comes, in milliseconds from now; -1: it takes nothing. */
+  take(cost: number, nowMs: number): number;
   /** Also what is not there. */
   charge(cost: number, nowMs: number): void;
   give(cost: number, nowMs: number): void;
@@ -27,16 +28,28 @@ export interface Words {
   readonly tag: number;
 }
 
+/** How a claim's limit is kept. */
+export interface Ways {
+  /** It counts what it would refuse. */
+  readonly shadow: boolean;
+  /** What comes too soon waits for its turn; the algorithm must be one that paces. */
+  readonly paced: boolean;
+}
+
+const atOnce = (taken: boolean): number => (taken ? 0 : -1);
+
 /** Of one key. */
 export class KeyClaim implements Claim {
   readonly scope: LimitScope;
   readonly shadow: boolean;
+  readonly #paced: boolean;
   readonly #limit: KeyedLimit;
   readonly #subject: Subject;
 
-  constructor(scope: LimitScope, shadow: boolean, limit: KeyedLimit, key: string) {
+  constructor(scope: LimitScope, { shadow, paced }: Ways, limit: KeyedLimit, key: string) {
     this.scope = scope;
     this.shadow = shadow;
+    this.#paced = paced;
     this.#limit = limit;
     this.#subject = limit.subject(key);
   }
@@ -44,8 +57,9 @@ export class KeyClaim implements Claim {
   get capacity(): number {
     return this.#limit.algorithm.capacity;
   }
-  take(cost: number, nowMs: number): boolean {
-    return this.#limit.take(this.#subject, cost, nowMs);
+  take(cost: number, nowMs: number): number {
+    if (this.#paced) return this.#limit.pace(this.#subject, cost, nowMs);
+    return atOnce(this.#limit.take(this.#subject, cost, nowMs));
   }
   charge(cost: number, nowMs: number): void {
     this.#limit.charge(this.#subject, cost, nowMs);
@@ -71,19 +85,21 @@ export class KeyClaim implements Claim {
 export class WordClaim implements Claim {
   readonly scope: LimitScope;
   readonly shadow: boolean;
+  readonly #paced: boolean;
   readonly #algorithm: Algorithm;
   readonly #words: LimitWords;
   readonly #at: number;
 
   constructor(
     scope: LimitScope,
-    shadow: boolean,
+    { shadow, paced }: Ways,
     algorithm: Algorithm,
     words: LimitWords,
     at: number,
   ) {
     this.scope = scope;
     this.shadow = shadow;
+    this.#paced = paced;
     this.#algorithm = algorithm;
     this.#words = words;
     this.#at = at;
@@ -92,8 +108,9 @@ export class WordClaim implements Claim {
   get capacity(): number {
     return this.#algorithm.capacity;
   }
-  take(cost: number, nowMs: number): boolean {
-    return this.#algorithm.take(this.#words, this.#at, cost, nowMs);
+  take(cost: number, nowMs: number): number {
+    if (this.#paced) return this.#algorithm.pace?.(this.#words, this.#at, cost, nowMs) ?? -1;
+    return atOnce(this.#algorithm.take(this.#words, this.#at, cost, nowMs));
   }
   charge(cost: number, nowMs: number): void {
     this.#algorithm.charge(this.#words, this.#at, cost, nowMs);
@@ -119,29 +136,32 @@ export type Told = (scope: LimitScope, verdict: LimitVerdictName) => void;
 
 /**
  * Takes the cost from all of them, in their order, or from none: what was taken before a refusal goes back. A shadow neither refuses nor is charged for what it would
- * have refused. Returns the one that refused.
+ * have refused, and nobody waits for it. Returns the one that refused, or how many milliseconds from now the last of their turns comes.
  */
 export function takeAll(
   claims: readonly Claim[],
   cost: number,
   nowMs: number,
   told: Told,
-): Claim | undefined {
-  let taken = 0;
-  for (const [at, claim] of claims.entries()) {
-    if (claim.take(cost, nowMs)) {
-      taken |= 1 << at;
-    } else if (!claim.shadow) {
+): Claim | number {
+  const waits: number[] = [];
+  for (const claim of claims) {
+    const waitMs = claim.take(cost, nowMs);
+    if (waitMs < 0 && !claim.shadow) {
       told(claim.scope, 'refused');
-      for (let back = 0; back < at; back++) {
-        if ((taken >> back) & 1) claims[back].give(cost, nowMs);
-      }
+      for (const [at, each] of waits.entries()) if (each >= 0) claims[at].give(cost, nowMs);
       return claim;
     }
+    waits.push(waitMs);
   }
-  for (const [at, { scope }] of claims.entries())
-    told(scope, (taken >> at) & 1 ? 'allowed' : 'shadowed');
-  return undefined;
+  let lastMs = 0;
+  for (const [at, { scope, shadow }] of claims.entries()) {
+    const waitMs = waits[at];
+    if (waitMs === 0) told(scope, 'allowed');
+    else told(scope, shadow ? 'shadowed' : 'paced');
+    if (!shadow) lastMs = Math.max(lastMs, waitMs);
+  }
+  return lastMs;
 }
 
 /** What to tell a client of what it has left: of the limit that leaves least. Undefined: nothing limits it. */

@@ -61,16 +61,22 @@ export class Gcra implements Algorithm {
   }
 
   take(words: LimitWords, at: number, cost: number, nowMs: number): boolean {
+    return this.takeTicks(words, at, cost, nowMs) >= 0;
+  }
+
+  /** Takes the cost. Returns how far the bucket's end lay ahead in that moment, in ticks; -1: it takes nothing. */
+  protected takeTicks(words: LimitWords, at: number, cost: number, nowMs: number): number {
     // Whole numbers of 32 bits all the way: they are never boxed.
     let more = this.#permit;
     if (cost !== 1) more = Math.min(TICKS_MAX, Math.ceil(cost * more)) | 0;
     const now = (nowMs * this.#ticksPerMs) | 0;
     for (;;) {
       const seen = words.peek(at);
-      const taken = this.#taken(seen, now) + more;
+      const before = this.#taken(seen, now);
+      const taken = before + more;
       if (taken <= this.#tolerance) {
-        if (words.compareAndSet(at, seen, (now + taken) | 0 || 1)) return true;
-      } else if (words.load(at) === seen) return false;
+        if (words.compareAndSet(at, seen, (now + taken) | 0 || 1)) return before;
+      } else if (words.load(at) === seen) return -1;
       // Otherwise what was seen was old.
     }
   }

@@ -30,6 +30,7 @@ export interface LimitSlots extends LimitWords {
 
 /** Charges that went to a slot which another key got meanwhile: that needs a sweep in the middle of each. */
 const MOVES_MAX = 16;
+const REFUSED = -1;
 
 export class KeyedLimit {
   readonly algorithm: Algorithm;
@@ -83,27 +84,30 @@ export class KeyedLimit {
         return taken;
       }
     }
-    return this.#takeElsewhere(subject, cost, nowMs);
+    const take = (at: number) => (this.algorithm.take(slots, at, cost, nowMs) ? 0 : REFUSED);
+    return this.#takeElsewhere(subject, nowMs, take) !== REFUSED;
   }
 
-  #takeElsewhere(subject: Subject, cost: number, nowMs: number): boolean {
+  /** Takes the cost and says when its turn comes, in milliseconds from now; -1: it takes nothing. The algorithm must be one that paces. */
+  pace(subject: Subject, cost: number, nowMs: number): number {
+    const { algorithm } = this;
+    const take = (at: number) => algorithm.pace?.(this.#slots, at, cost, nowMs) ?? REFUSED;
+    return this.#takeElsewhere(subject, nowMs, take);
+  }
+
+  /** `take`: from the words it is told; 0 or more, or REFUSED. */
+  #takeElsewhere(subject: Subject, nowMs: number, take: (at: number) => number): number {
     const slots = this.#slots;
     for (let moves = 0; moves < MOVES_MAX; moves++) {
       if (!slots.find(subject) && !this.#room(subject, nowMs)) break;
-      const taken = this.algorithm.take(slots, subject.at, cost, nowMs);
+      const taken = take(subject.at);
       if (!slots.holds(subject)) continue;
-      if (!taken) slots.refused(subject);
+      if (taken === REFUSED) slots.refused(subject);
       return taken;
     }
     this.#crowded++;
-    if (this.#whenFull !== 'crowd') return this.#whenFull === 'admit';
-    return this.algorithm.take(slots, this.#crowd, cost, nowMs);
-  }
-
-  /** How long this one has to wait for its turn, which it has with the answer; undefined: as many as the capacity is already wait. For words of one thread. */
-  pace(subject: Subject, cost: number, nowMs: number): number | undefined {
-    const waitMs = this.resetMs(subject, nowMs);
-    return this.take(subject, cost, nowMs) ? waitMs : undefined;
+    if (this.#whenFull !== 'crowd') return this.#whenFull === 'admit' ? 0 : REFUSED;
+    return take(this.#crowd);
   }
 
   /** Where the key's words lie, or those of the crowd; undefined where a key without room is not counted. */

@@ -13,13 +13,10 @@ export class LeakyBucket extends Gcra {
     this.#rate = maxRequestsPerSecond;
   }
 
-  /**
-   * Pacing: how long to wait before going on, in milliseconds; undefined where `maxBurst` already wait. Every call that gets a time has taken its place. Only for words
-   * of one thread: between two threads the order of the waiting would not be theirs.
-   */
-  pace(words: LimitWords, at: number, cost: number, nowMs: number): number | undefined {
-    const waitMs = this.resetMs(words, at, nowMs);
-    return this.take(words, at, cost, nowMs) ? waitMs : undefined;
+  /** How long to wait before going on, in milliseconds; -1 where `maxBurst` already wait. Every call that gets a time has taken its place; no other, of whatever thread, gets the same. */
+  pace(words: LimitWords, at: number, cost: number, nowMs: number): number {
+    const ticks = this.takeTicks(words, at, cost, nowMs);
+    return ticks < 0 ? ticks : ticks / this.#rate;
   }
 
   /** The longest time `pace` can answer. */

@@ -6,7 +6,7 @@
  */
 import type { Options } from '../../options/schema.ts';
 import type { Clock } from '../ports.ts';
-import { type Claim, KeyClaim, WordClaim } from './claim.ts';
+import { type Claim, KeyClaim, type Ways, WordClaim } from './claim.ts';
 import { DayQuota } from './day-quota.ts';
 import { clearLimit, KeyedLimit, type LimitSlots } from './keyed-limit.ts';
 import { createAlgorithm } from './limit-rule.ts';
@@ -17,7 +17,7 @@ import { type BudgetKind, budgetKinds } from './reservation.ts';
 import { RunningCount } from './running-count.ts';
 
 export type LimitOptions = Options['limits'];
-type Rule = NonNullable<LimitOptions['global']>;
+type Rule = NonNullable<LimitOptions['perSession']>;
 
 /** The table, with the rows of limits that have no key. */
 export interface SharedLimits extends LimitSlots {
@@ -71,8 +71,8 @@ export class LimitPlan {
     if (options.global) {
       this.#globalAlgorithm = algorithmOf(options.global);
       const at = this.#at(Row.global);
-      const shadow = isShadow(options, options.global);
-      this.global = new WordClaim('global', shadow, this.#globalAlgorithm, table, at);
+      const ways = waysOf(options, options.global);
+      this.global = new WordClaim('global', ways, this.#globalAlgorithm, table, at);
     }
     for (const [number, scope] of keyedScopes.entries()) {
       const rule = options[optionOf[scope]];
@@ -88,13 +88,13 @@ export class LimitPlan {
     const claims: Claim[] = [];
     for (const [kind, { ofKey }] of this.#budgets) {
       if (!ofKey) continue;
-      claims.push(new KeyClaim(kind, isShadow(this.options, tokens.perKey), ofKey, principal));
+      claims.push(new KeyClaim(kind, waysOf(this.options, tokens.perKey), ofKey, principal));
     }
     for (const [number, kind] of budgetKinds.entries()) {
       const ofAll = this.#budgets.get(kind)?.ofAll;
       if (!ofAll) continue;
-      const shadow = isShadow(this.options, tokens.global);
-      claims.push(new WordClaim(kind, shadow, ofAll, this.#table, this.#atBudget(number)));
+      const ways = waysOf(this.options, tokens.global);
+      claims.push(new WordClaim(kind, ways, ofAll, this.#table, this.#atBudget(number)));
     }
     return claims;
   }
@@ -113,13 +113,14 @@ export class LimitPlan {
   }
 
   isShadow(scope: KeyedScope): boolean {
-    return isShadow(this.options, this.options[optionOf[scope]]);
+    return waysOf(this.options, this.options[optionOf[scope]]).shadow;
   }
 
   /** The limit of a scope for one key. */
   claim(scope: KeyedScope, key: string): Claim | undefined {
     const limit = this.#keyed.get(scope);
-    return limit && new KeyClaim(scope, this.isShadow(scope), limit, key);
+    const ways = waysOf(this.options, this.options[optionOf[scope]]);
+    return limit && new KeyClaim(scope, ways, limit, key);
   }
 
   /** Whose a rule's number is, with the time of its clock; undefined: of limits that are no more. */
@@ -241,8 +242,9 @@ function budgetOf(kind: BudgetKind, said: LimitOptions['tokens']['perKey']): Alg
   return kind === 'day_tokens' ? new DayQuota(most) : new MinuteBudget(most);
 }
 
-function isShadow(options: LimitOptions, rule: { readonly shadow: boolean } | undefined): boolean {
-  return options.shadow || (rule?.shadow ?? false);
+function waysOf(options: LimitOptions, rule: Partial<Ways> | undefined): Ways {
+  const { shadow = false, paced = false } = rule ?? {};
+  return { shadow: options.shadow || shadow, paced };
 }
 
 /** Throws MILLRACE_LIMIT_INVALID for a rule that the words cannot hold. */

@@ -13,6 +13,6 @@ export const limitScopes = [
 ] as const;
 export type LimitScope = (typeof limitScopes)[number];
 
-/** `shadowed`: it would have been refused. */
-export const limitVerdicts = ['allowed', 'refused', 'shadowed'] as const;
+/** `shadowed`: it would have been refused, or have waited. `paced`: it passes when its turn has come. */
+export const limitVerdicts = ['allowed', 'refused', 'shadowed', 'paced'] as const;
 export type LimitVerdictName = (typeof limitVerdicts)[number];

@@ -21,6 +21,8 @@ export interface Algorithm {
   readonly ratePerSecond: number;
   /** Takes the cost, or nothing. */
   take(words: LimitWords, at: number, cost: number, nowMs: number): boolean;
+  /** Takes the cost and says when its turn comes, in milliseconds from now; -1: it takes nothing. Only what spaces evenly can. */
+  pace?(words: LimitWords, at: number, cost: number, nowMs: number): number;
   /** Takes the cost whether or not it is there, as far as the words can hold it. */
   charge(words: LimitWords, at: number, cost: number, nowMs: number): void;
   /** Gives back what was taken and not used. */

@@ -161,10 +161,19 @@ export class Reservation {
     const nowMs = this.#timeFor(kind);
     const words = claim.locate(nowMs);
     const number = budgetKinds.indexOf(kind);
-    const entry = words ? book.open(words.at, words.tag, number, cost) : -1;
+    // See the book: what a thread takes and has not noted yet is lost with it, but for places.
+    const at = kind === 'streams' ? cost : 0;
+    const entry = words ? book.open(words.at, words.tag, number, at) : -1;
     if (words && entry < 0) return { scope: kind, waitMs: 1_000 };
-    if (claim.take(cost, nowMs)) {
-      if (entry >= 0) this.#held.push({ claim, kind, entry, held: cost });
+    if (claim.take(cost, nowMs) >= 0) {
+      if (entry < 0) return undefined;
+      if (at < cost) book.left(entry, cost);
+      else if (!book.holds(entry)) {
+        // Main has given this thread up, perhaps before it took.
+        claim.give(cost, nowMs);
+        return { scope: kind, waitMs: 1_000 };
+      }
+      this.#held.push({ claim, kind, entry, held: cost });
       return undefined;
     }
     if (entry >= 0) book.close(entry);
@@ -190,7 +199,7 @@ export class Reservation {
     for (const part of this.#held) {
       if (!isOfOutput(part)) continue;
       const { claim, kind } = part;
-      if (claim.take(tokens, this.#timeFor(kind))) {
+      if (claim.take(tokens, this.#timeFor(kind)) >= 0) {
         grown.push(part);
       } else if (!claim.shadow) {
         for (const each of grown) each.claim.give(tokens, this.#timeFor(each.kind));

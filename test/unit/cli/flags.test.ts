@@ -46,11 +46,16 @@ test('each flag alone says one option, and the option gets the value', () => {
     const said = other(row);
     const flags = parse(row.flag ?? '', said);
     assert.deepEqual(flags, { [row.path]: said }, row.flag);
-    // A limit that counts exactly is a small window.
-    const rule = row.path.replace(/exact$/, '');
-    const small = { [`${rule}algorithm`]: 'SlidingWindow', [`${rule}maxRequestsPerSecond`]: 1 };
-    const whole = row.path.endsWith('.exact') ? { ...small, ...flags } : flags;
-    const { origins } = resolveOptions({ flags: whole });
+    const rule = row.path.replace(/(exact|paced)$/, '');
+    // A limit that counts exactly is a small window, and one that paces a leaky bucket.
+    const companions: Record<string, Record<string, unknown>> = {
+      [`${rule}exact`]: {
+        [`${rule}algorithm`]: 'SlidingWindow',
+        [`${rule}maxRequestsPerSecond`]: 1,
+      },
+      [`${rule}paced`]: { [`${rule}algorithm`]: 'LeakyBucket', [`${rule}maxBurst`]: 9 },
+    };
+    const { origins } = resolveOptions({ flags: { ...companions[row.path], ...flags } });
     assert.equal(origins.get(row.path), `flag ${row.flag}`);
   }
 });

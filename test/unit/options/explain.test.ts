@@ -170,6 +170,10 @@ test('every environment name reaches its option', () => {
         [row.env.replace(/EXACT$/, 'ALGORITHM')]: 'SlidingWindow',
         [row.env.replace(/EXACT$/, 'MAX_REQUESTS_PER_SECOND')]: '1',
       }),
+      ...(row.env.endsWith('_PACED') && {
+        [row.env.replace(/PACED$/, 'ALGORITHM')]: 'LeakyBucket',
+        [row.env.replace(/PACED$/, 'MAX_BURST')]: '9',
+      }),
       [row.env]: said,
     };
     const { origins } = resolveOptions({ env });

@@ -402,6 +402,24 @@ export const mistakes: readonly Mistake[] = [
     ],
   },
   {
+    what: 'pacing by a bucket that refills, for hours, and where nobody can wait',
+    file: yaml(
+      'limits:\n  perKey: {paced: true}\n  perModel: {algorithm: LeakyBucket, paced: true}\n  global: {algorithm: LeakyBucket, paced: true, maxRequestsPerSecond: 0.1, maxBurst: 500}\n',
+    ),
+    says: [
+      'limits.global.maxBurst must not let the last of those that wait do so for 4990 s; at most 600 s, got 500 (file FILE:4:86)',
+      'limits.perKey.paced is for LeakyBucket only, got "TokenBucket" (file FILE:2:19)',
+      'limits.perModel.maxBurst must be at least 2 where requests are paced, got 0 (file FILE:3:13)',
+    ],
+  },
+  {
+    what: 'pacing of messages, which main admits',
+    file: yaml('limits:\n  perSession: {algorithm: LeakyBucket, paced: true}\n'),
+    says: [
+      'limits.perSession.paced is not an option; did you mean limits.global.paced? (file FILE:2:40)',
+    ],
+  },
+  {
     what: 'an id to continue by over HTTP',
     file: yaml(
       'upstreams:\n  - {name: a, url: "http://a", provider: openai-responses, continuesById: true}\n',

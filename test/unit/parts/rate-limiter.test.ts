@@ -179,6 +179,9 @@ test('a leaky bucket paces: each of a burst gets its turn, and what would wait t
   assert.equal(ask(), 0);
   assert.deepEqual([limiter.getStats().allowed, limiter.getStats().refused], [6, 2]);
   assert.throws(() => new RateLimiter({ clock }).paceRequest('a'), /LeakyBucket/);
-  limiter.share();
-  assert.throws(ask, /not shared/);
+  // Another thread's turns come behind ours.
+  nowMs += 10_000;
+  const other = RateLimiter.fromShared(limiter.share(), clock);
+  const turns = [ask(), other.paceRequest('a'), ask(), other.paceRequest('a')];
+  assert.deepEqual(turns, [0, 100, 200, undefined]);
 });

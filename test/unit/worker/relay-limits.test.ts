@@ -1,6 +1,7 @@
 /** Goal: a request over a limit is refused in its dialect's own words and takes nothing; one that an upstream may not have goes to another. Method: a relay in simulated time. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { Kind } from '../../../src/memory/layout.ts';
 import type { UserOptions } from '../../../src/options/schema.ts';
 import { limitScopes, limitVerdicts } from '../../../src/policy/limit/limit-scopes.ts';
 import { type Rig, rig } from '../../support/relay-rig.ts';
@@ -54,7 +55,7 @@ describe('limits of requests', () => {
     await r.pass(waitMs);
     assert.equal(await answer(r, 1), 'fine');
     assert.equal(await answer(r, 1), REFUSED);
-    assert.deepEqual(said(r, 'key'), [4, 2, 0]);
+    assert.deepEqual(said(r, 'key'), [4, 2, 0, 0]);
     r.assertIdle();
   });
 
@@ -71,11 +72,11 @@ describe('limits of requests', () => {
     assert.deepEqual(
       [said(r, 'key'), said(r, 'model')],
       [
-        [2, 0, 0],
-        [2, 2, 0],
+        [2, 0, 0, 0],
+        [2, 2, 0, 0],
       ],
     );
-    assert.deepEqual(said(r, 'global'), [2, 0, 0], 'nobody else was asked');
+    assert.deepEqual(said(r, 'global'), [2, 0, 0, 0], 'nobody else was asked');
     r.assertIdle();
   });
 
@@ -87,7 +88,7 @@ describe('limits of requests', () => {
     ] satisfies Limits[]) {
       const r = start(limits);
       for (let n = 0; n < 3; n += 1) assert.equal(await answer(r, 1), 'fine');
-      assert.deepEqual(said(r, 'key'), [1, 0, 2]);
+      assert.deepEqual(said(r, 'key'), [1, 0, 2, 0]);
       r.assertIdle();
     }
   });
@@ -143,6 +144,139 @@ describe('limits of requests', () => {
     r.relay.configure({ epoch: 3, seats, options: { ...r.parts.options, limits } });
     assert.deepEqual([await answer(r, 1), await answer(r, 1)], ['fine', 'fine']);
     assert.equal(await answer(r, 1), REFUSED);
+  });
+});
+
+describe('what main knows of an admission', () => {
+  test('a message that limits were charged for is said so, and a rerun is not asked again', async () => {
+    const r = start({ perKey: { maxRequestsPerSecond: 0.001, maxBurst: 2 } });
+    const first = r.ask(1);
+    // Behind it on its lane: nothing of it has left when its worker dies.
+    const second = r.ask(1);
+    await r.settle();
+    assert.deepEqual(
+      [...r.admitted],
+      [
+        [first, 1],
+        [second, 1],
+      ],
+    );
+    assert.equal(await answer(r, 1), REFUSED);
+    assert.equal(r.admitted.size, 2, 'nothing was charged');
+    const again = r.ask(2, {}, { paid: 1, nonce: 77 });
+    await r.settle();
+    r.transport.last.answer('again');
+    await r.settle();
+    assert.equal(r.text(again), 'again');
+    assert.deepEqual(said(r, 'key'), [2, 1, 0, 0]);
+    assert.equal(r.admitted.size, 2);
+  });
+
+  test('without limits nothing is said', async () => {
+    const r = start({});
+    assert.equal(await answer(r, 1), 'fine');
+    assert.equal(r.admitted.size, 0);
+    r.assertIdle();
+  });
+});
+
+describe('requests that wait for their turn', () => {
+  const perKey = {
+    algorithm: 'LeakyBucket',
+    maxRequestsPerSecond: 10,
+    maxBurst: 3,
+    paced: true,
+  } as const;
+  const asked = (r: Rig) => r.transport.exchanges.length;
+
+  async function burst(limits: Limits = { perKey }, more: UserOptions = {}) {
+    const r = start(limits, more);
+    for (const slot of [3, 4, 5]) r.open(slot, 'responses', { principal: 'a' });
+    const turns = [1, 3, 4, 5].map((slot) => r.ask(slot));
+    await r.settle();
+    return { r, turns };
+  }
+
+  test('each begins at its turn, the one beyond them is refused with the time to come back', async () => {
+    const { r, turns } = await burst();
+    assert.equal(r.end(turns[3]).code, REFUSED);
+    assert.equal((r.events(turns[3])[0]['error'] as Limited).headers['retry-after-ms'], '100');
+    assert.equal(r.events(turns[1])[0].type, 'response.created', 'it is told that it is in line');
+    for (const due of [1, 2, 3]) {
+      assert.equal(asked(r), due);
+      await r.pass(90);
+      assert.equal(asked(r), due, 'too early');
+      r.transport.last.answer('fine');
+      await r.pass(15);
+    }
+    for (const turn of turns.slice(0, 3)) assert.equal(r.text(turn), 'fine');
+    assert.deepEqual(said(r, 'key'), [1, 1, 0, 2]);
+    assert.deepEqual([...r.admitted.values()], [1, 101, 201]);
+    r.assertIdle();
+  });
+
+  test('whoever cancels or leaves while it waits asks nobody, and its turn is not another’s', async () => {
+    const { r, turns } = await burst();
+    r.transport.last.answer('fine');
+    const [created] = r.events(turns[1]);
+    const { id } = created['response'] as { id: string };
+    r.send(3, { type: 'response.cancel', response_id: id });
+    r.leave(4);
+    await r.settle();
+    assert.equal(r.end(turns[1]).type, 'response.incomplete');
+    await r.pass(500);
+    assert.equal(asked(r), 1);
+    await r.pass(60_000);
+    assert.equal(r.world.timers, start({}).world.timers, 'no timer is left');
+    r.assertIdle();
+  });
+
+  test('an engine that stops tells those that wait', async () => {
+    const { r, turns } = await burst();
+    r.transport.last.answer('fine');
+    await r.settle();
+    r.order(Kind.stop);
+    await r.settle();
+    assert.equal(asked(r), 1);
+    for (const turn of turns.slice(1, 3)) assert.equal(r.end(turn).code, 'draining');
+  });
+
+  test('a rerun waits for the turn that a dead worker had taken, and not again', async () => {
+    const r = start({ perKey });
+    const turn = r.ask(1, {}, { paid: 151, nonce: 70 });
+    const past = r.ask(2, {}, { paid: 1, nonce: 71 });
+    await r.settle();
+    assert.equal(asked(r), 1, 'that of the past');
+    r.transport.last.answer('fine');
+    await r.pass(145);
+    assert.equal(asked(r), 1);
+    await r.pass(15);
+    r.transport.last.answer('fine');
+    await r.settle();
+    assert.deepEqual([r.text(past), r.text(turn)], ['fine', 'fine']);
+    assert.deepEqual(said(r, 'key'), [0, 0, 0, 0]);
+    r.assertIdle();
+  });
+
+  test('of several limits the latest turn counts, and a refusal by one takes no turn of another', async () => {
+    const global = { ...perKey, maxRequestsPerSecond: 5, maxBurst: 2 };
+    const { r, turns } = await burst({ perKey: { ...perKey, maxBurst: 4 }, global });
+    assert.deepEqual(
+      [r.end(turns[2]).code, r.end(turns[3]).code],
+      [REFUSED, REFUSED],
+      'by the limit of all',
+    );
+    assert.deepEqual(said(r, 'key'), [1, 0, 0, 1]);
+    await r.pass(190);
+    assert.equal(asked(r), 1, 'its key’s turn alone would have come');
+    await r.pass(15);
+    assert.equal(asked(r), 2);
+  });
+
+  test('in shadow nobody waits, and what would have is counted', async () => {
+    const { r } = await burst({ perKey: { ...perKey, shadow: true } });
+    assert.equal(asked(r), 4);
+    assert.deepEqual(said(r, 'key'), [1, 0, 3, 0]);
   });
 });
 

@@ -31,6 +31,33 @@ const texts = (r: Rig, message: number) => r.of(message).map(({ text }) => text)
 const failure = (text: string) => (JSON.parse(text) as { error: Record<string, string> }).error;
 
 describe('what a handler is given and says', () => {
+  test('a message that has to wait for its turn reaches its handler then, and not at all when its client has left', async () => {
+    const perKey = {
+      algorithm: 'LeakyBucket',
+      maxRequestsPerSecond: 10,
+      maxBurst: 3,
+      paced: true,
+    } as const;
+    const r = routed(
+      async function* ({ text }) {
+        yield text;
+      },
+      { options: { limits: { perKey } } },
+    );
+    r.open(2, 'route', { route: '/own' });
+    const [one, two, three] = [r.send(1, 'one'), r.send(1, 'two'), r.send(2, 'three')];
+    await calm(r);
+    assert.deepEqual([texts(r, one), texts(r, two)], [['one'], []]);
+    r.leave(2);
+    await r.pass(105);
+    await calm(r);
+    assert.deepEqual(texts(r, two), ['two']);
+    await r.pass(200);
+    await calm(r);
+    assert.deepEqual(texts(r, three), []);
+    r.assertIdle();
+  });
+
   test('JSON, plain text and binary messages come as what they are, in copies', async () => {
     const seen: RouteRequest[] = [];
     const r = routed(async function* (request) {

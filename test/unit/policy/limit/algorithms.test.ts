@@ -362,7 +362,7 @@ test('a pacing leaky bucket spaces a burst evenly, and says no when too many wai
   const limit = new LeakyBucket(10, 4);
   const words = new PlainWords(1);
   const waits = Array.from({ length: 6 }, () => limit.pace(words, 0, 1, 5_000));
-  assert.deepEqual(waits, [0, 100, 200, 300, undefined, undefined]);
+  assert.deepEqual(waits, [0, 100, 200, 300, -1, -1]);
   assert.equal(limit.paceMsMax, 300);
   assert.equal(limit.pace(words, 0, 1, 5_100), 300);
   assert.equal(limit.pace(words, 0, 1, 60_000), 0);

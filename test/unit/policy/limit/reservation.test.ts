@@ -53,7 +53,8 @@ function world(perMinute: number, perDay: number, streamsMax: number) {
     streams: new RunningCount(streamsMax),
   };
   const claims: Claim[] = budgetKinds.map(
-    (kind, at) => new WordClaim(kind, false, algorithms[kind], words, 2 * at),
+    (kind, at) =>
+      new WordClaim(kind, { shadow: false, paced: false }, algorithms[kind], words, 2 * at),
   );
   const shared = allocateReservationBook(2, ENTRIES);
   const book = openReservationBook(shared, undefined, ENTRIES);
@@ -63,7 +64,7 @@ function world(perMinute: number, perDay: number, streamsMax: number) {
     const generation = generations[worker];
     return {
       open: (at, tag, kind, amount) => book.open(worker, generation, at, tag, kind, amount),
-      left: (entry, amount) => book.left(entry, amount),
+      left: (entry, amount) => book.left(entry, generation, amount),
       holds: (entry) => book.holds(entry, generation),
       close: (entry) => book.close(entry, generation),
     };
