@@ -5,10 +5,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { allocateLimitTable, openLimitTable } from '../../../../src/memory/limit-table.ts';
 import type * as gcra from '../../../../src/policy/limit/gcra.ts';
+import type * as leakyBucket from '../../../../src/policy/limit/leaky-bucket.ts';
 import type { Algorithm } from '../../../../src/policy/limit/limit-words.ts';
 import type * as slidingLog from '../../../../src/policy/limit/sliding-log.ts';
 import type * as slidingWindow from '../../../../src/policy/limit/sliding-window.ts';
-import type { Program } from '../../../support/interleavings.ts';
+import type { Program, World } from '../../../support/interleavings.ts';
 import { prove, type Subject } from '../../../support/prove.ts';
 
 const NOW_MS = 10_000;
@@ -108,9 +109,39 @@ const bucket: Subject<typeof gcra> = {
       name: 'does not look whether its swap went through',
       program: 'three takes of two permits',
       from: `if (words.compareAndSet(at, seen, (now + taken) | 0 || 1))
-                    return true;`,
-      to: 'words.compareAndSet(at, seen, (now + taken) | 0 || 1);\n                return true;',
+                    return before;`,
+      to: 'words.compareAndSet(at, seen, (now + taken) | 0 || 1);\n                return before;',
       why: /permits given/,
+    },
+  ],
+};
+
+/** Threads that ask for a turn on one row: which they get. */
+function turns({ LeakyBucket }: typeof leakyBucket): Program {
+  const shared = allocateLimitTable(16, 1, 7);
+  const row = openLimitTable(shared).row(0);
+  const waits = new Int32Array(new SharedArrayBuffer(12));
+  const side = (at: number) => (world: World) => {
+    const table = openLimitTable(shared, 1, world.atomics);
+    world.post(waits, at, new LeakyBucket(10, 2).pace(table, row, 1, NOW_MS));
+  };
+  return {
+    memory: [new Int32Array(shared), waits],
+    sides: [side(0), side(1), side(2)],
+    atEnd: () => assert.deepEqual([...waits].toSorted(), [-1, 0, 100], 'turns given'),
+  };
+}
+
+const pacer: Subject<typeof leakyBucket> = {
+  path: 'src/policy/limit/leaky-bucket.js',
+  programs: { 'three ask for two turns': turns },
+  faults: [
+    {
+      name: 'looks when its turn is before it takes it',
+      program: 'three ask for two turns',
+      from: 'const ticks = this.takeTicks(words, at, cost, nowMs);',
+      to: 'const was = this.takenTicks(words, at, nowMs), ticks = this.take(words, at, cost, nowMs) ? was : -1;',
+      why: /turns given/,
     },
   ],
 };
@@ -140,3 +171,4 @@ const counters: Subject<typeof slidingWindow> = {
 await prove(test, log);
 await prove(test, bucket);
 await prove(test, counters);
+await prove(test, pacer);
