@@ -61,23 +61,29 @@ export class Gcra implements Algorithm {
   }
 
   take(words: LimitWords, at: number, cost: number, nowMs: number): boolean {
-    return this.takeTicks(words, at, cost, nowMs) >= 0;
-  }
-
-  /** Takes the cost. Returns how far the bucket's end lay ahead in that moment, in ticks; -1: it takes nothing. */
-  protected takeTicks(words: LimitWords, at: number, cost: number, nowMs: number): number {
     // Whole numbers of 32 bits all the way: they are never boxed.
     let more = this.#permit;
     if (cost !== 1) more = Math.min(TICKS_MAX, Math.ceil(cost * more)) | 0;
     const now = (nowMs * this.#ticksPerMs) | 0;
     for (;;) {
       const seen = words.peek(at);
-      const before = this.#taken(seen, now);
-      const taken = before + more;
+      const taken = this.#taken(seen, now) + more;
       if (taken <= this.#tolerance) {
-        if (words.compareAndSet(at, seen, (now + taken) | 0 || 1)) return before;
-      } else if (words.load(at) === seen) return -1;
+        if (words.compareAndSet(at, seen, (now + taken) | 0 || 1)) return true;
+      } else if (words.load(at) === seen) return false;
       // Otherwise what was seen was old.
+    }
+  }
+
+  /** Takes the cost. Returns how far the bucket's end lay ahead in that moment, in ticks; -1: it takes nothing. */
+  protected takeTicks(words: LimitWords, at: number, cost: number, nowMs: number): number {
+    const more = Math.ceil(cost * this.#permit);
+    const now = (nowMs * this.#ticksPerMs) | 0;
+    for (;;) {
+      const seen = words.load(at);
+      const before = this.#taken(seen, now);
+      if (before + more > this.#tolerance) return -1;
+      if (words.compareAndSet(at, seen, (now + before + more) | 0 || 1)) return before;
     }
   }
 

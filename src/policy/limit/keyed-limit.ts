@@ -84,7 +84,13 @@ export class KeyedLimit {
         return taken;
       }
     }
-    const take = (at: number) => (this.algorithm.take(slots, at, cost, nowMs) ? 0 : REFUSED);
+    return this.#takeAnew(subject, cost, nowMs);
+  }
+
+  /** Apart from `take`: a closure there would cost every call an allocation. */
+  #takeAnew(subject: Subject, cost: number, nowMs: number): boolean {
+    const { algorithm } = this;
+    const take = (at: number) => (algorithm.take(this.#slots, at, cost, nowMs) ? 0 : REFUSED);
     return this.#takeElsewhere(subject, nowMs, take) !== REFUSED;
   }
 
