@@ -73,10 +73,12 @@ export function createKeyring(options: Options): Keyring {
   return { required, identify, current };
 }
 
-/** What the operator calls the principals of its keys. */
-export function principalNames(keys: Options['keys']): Map<string, string> {
+/** What the operator calls the principals of its keys, and whose limits they have. */
+export function namedPrincipals(
+  keys: Options['keys'],
+): { principal: string; name: string; tier: string | undefined }[] {
   const named = keys.flatMap((key) => (typeof key === 'string' ? [] : [key]));
-  return new Map(named.map(({ key, name }) => [principalName(key), name]));
+  return named.map(({ key, name, tier }) => ({ principal: principalName(key), name, tier }));
 }
 
 function holds({ disabled, expiresMs }: Entry, wallMs: number): boolean {
@@ -86,12 +88,13 @@ function holds({ disabled, expiresMs }: Entry, wallMs: number): boolean {
 function entryOf(said: string | KeyOptions): Entry {
   const options = typeof said === 'string' ? undefined : said;
   const key = typeof said === 'string' ? said : said.key;
-  const { name, models, paths, sessionsMax, expiresAt } = options ?? {};
+  const { name, models, tier, paths, sessionsMax, expiresAt } = options ?? {};
+  const rights = { ...(models && { models }), ...(tier !== undefined && { tier }) };
   const identity: Identity = {
     principal: principalName(key),
     byKey: true,
     ...(name === undefined ? {} : { keyName: name }),
-    ...(models === undefined ? {} : { rights: { models } }),
+    ...(models === undefined && tier === undefined ? {} : { rights }),
     ...(paths === undefined ? {} : { paths }),
     ...(sessionsMax === undefined ? {} : { sessionsMax }),
   };

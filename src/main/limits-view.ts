@@ -5,7 +5,7 @@ import { hashKey } from '../policy/limit/key-hash.ts';
 import type { LimitPlan } from '../policy/limit/limit-plan.ts';
 import type { LimitScope } from '../policy/limit/limit-scopes.ts';
 import { budgetKinds } from '../policy/limit/reservation.ts';
-import { principalNames } from './keyring.ts';
+import { namedPrincipals } from './keyring.ts';
 
 const TOP = 50;
 
@@ -36,15 +36,17 @@ export function limitsView(
   const names = new Map<string, string>();
   const name = (scope: LimitScope, text: string, said: string) =>
     void names.set(`${scope} ${digest(text, table.seed)}`, said);
-  for (const [principal, said] of principalNames(keys))
-    for (const scope of ['key', ...budgetKinds] as const) name(scope, principal, said);
+  for (const { principal, name: said, tier } of namedPrincipals(keys)) {
+    for (const scope of ['key', ...budgetKinds] as const)
+      for (const text of plan.keysOf(principal, tier)) name(scope, text, said);
+  }
   for (const upstream of upstreams) {
     name('upstream', upstream.name, upstream.name);
     for (const model of upstream.models) name('model', model, model);
   }
   const found: LimitedKey[] = [];
   table.each((key, refusals) => {
-    const its = plan.limitOf(key.rule);
+    const its = plan.limitOf(key.rule, key.tier);
     if (!its || refusals === 0) return;
     const { scope, limit, nowMs } = its;
     const hash = hex(key);

@@ -228,6 +228,8 @@ export interface LimitKey {
   at: number;
   /** What the slot's first word has to be for `at` to be true. */
   tag: number;
+  /** Which of its rule's limits it has; absent: 0. Keys of different tiers differ in their hashes. */
+  readonly tier?: number;
 }
 
 /** Says whether two words hold nothing that fresh ones would not say, so that their slot may be another key's. */
@@ -254,6 +256,8 @@ export interface LimitTable {
   find(key: LimitKey): boolean;
   /** After the words changed: were they still this key's? If not, nothing was taken from it: find it again. */
   holds(key: LimitKey): boolean;
+  /** Which tier the key has whose words these are. */
+  tierAt(at: number): number;
   /** Counts a refusal of the key. */
   refused(key: LimitKey): void;
   /** Frees idle slots where this key may lie. Returns how many. */
@@ -266,7 +270,7 @@ export interface LimitTable {
    */
   disown(owner: number): number;
   /** All keys there are now. `refusals`: since it got its slot. */
-  each(visit: (key: LimitKey, refusals: number) => void): void;
+  each(visit: (key: Required<LimitKey>, refusals: number) => void): void;
 }
 
 /** What a worker's streams have set aside of shared limits. */

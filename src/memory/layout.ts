@@ -205,6 +205,8 @@ export const LimitSlotWord = {
   word1: 4,
   /** Requests of the key that were refused. */
   refusals: 5,
+  /** Which of its rule's limits the key has; written by whoever claims the slot. */
+  tier: 6,
 } as const;
 export const LIMIT_SLOT_WORDS = 8;
 

@@ -4,12 +4,12 @@
  *     ┌ head, 64 B: magic · rows · slots · used · seed ─────────────┐
  *     ├ rows of 64 B: limits without a key (a few) ─────────────────┤     each the two words of one limit
  *     ├ slots of 32 B ──────────────────────────────────────────────┤
- *     │ tag │ high │ low │ word 0 │ word 1 │ refusals │ ·  │ ·      │     a key lies in one of PROBES slots from where its hash says
+ *     │ tag │ high │ low │ word 0 │ word 1 │ refusals │tier│ ·      │     a key lies in one of PROBES slots from where its hash says
  *     ├ logs of so many words: one for each slot, two for each row ─┤     none, unless an exact log was asked for
  *     └─────────────────────────────────────────────────────────────┘
  *     tag:  hash, 10 bits │ generation, 8 │ rule, 4 │ mark, 8 │ state, 2         mark: of a claim who made it, else how often it was swept
  *
- * Who writes: every thread, all words by atomic operations; `high` and `low` by whoever claims the slot, before it opens it. Who reads: every thread.
+ * Who writes: every thread, all words by atomic operations; `high`, `low` and `tier` by whoever claims the slot, before it opens it. Who reads: every thread.
  * Which word orders it: `tag`.
  *
  *     free ──▶ claimed ──▶ open ◀──▶ sweeping ──▶ free        (every arrow is a compare-and-swap; claiming starts a new generation)
@@ -210,6 +210,10 @@ class Table implements LimitTable {
     return ((tag ^ key.tag) & ~MARK) === 0 || this.#isOpen(key);
   }
 
+  tierAt(at: number): number {
+    return this.#words[at - LimitSlotWord.word0 + LimitSlotWord.tier];
+  }
+
   refused(key: LimitKey): void {
     this.#atomics.add(this.#words, key.at - LimitSlotWord.word0 + LimitSlotWord.refusals, 1);
   }
@@ -238,7 +242,7 @@ class Table implements LimitTable {
     return freed;
   }
 
-  each(visit: (key: LimitKey, refusals: number) => void): void {
+  each(visit: (key: Required<LimitKey>, refusals: number) => void): void {
     const words = this.#words;
     for (let index = 0; index < this.slots; index++) {
       const slot = this.#slot(index);
@@ -248,7 +252,8 @@ class Table implements LimitTable {
       const high = words[slot + LimitSlotWord.high];
       const low = words[slot + LimitSlotWord.low];
       const rule = (tag & RULE) >>> RULE_SHIFT;
-      visit({ rule, high, low, at, tag }, words[slot + LimitSlotWord.refusals]);
+      const tier = words[slot + LimitSlotWord.tier];
+      visit({ rule, high, low, at, tag, tier }, words[slot + LimitSlotWord.refusals]);
     }
   }
 
@@ -308,6 +313,7 @@ class Table implements LimitTable {
     words[slot + LimitSlotWord.high] = key.high;
     words[slot + LimitSlotWord.low] = key.low;
     words[slot + LimitSlotWord.refusals] = 0;
+    words[slot + LimitSlotWord.tier] = key.tier ?? 0;
     // A late taker of the key that was here before may still write these.
     atomics.store(words, slot + LimitSlotWord.word0, 0);
     atomics.store(words, slot + LimitSlotWord.word1, 0);

@@ -1,4 +1,5 @@
 /** What must hold between options, and what the schema cannot see in one. */
+import { limitChecks } from './limit-checks.ts';
 import {
   dialectNames,
   EVENT_SOCKET_PROVIDER,
@@ -27,8 +28,7 @@ export function crossChecks(options: Options): Problem[] {
     ...unknownChunks(options),
     ...ports(options),
     ...backEnds(options),
-    ...windows(options),
-    ...pacing(options),
+    ...limitChecks(options),
   ];
   for (const [index, { url }] of options.upstreams.entries()) {
     const { username, password } = new URL(url);
@@ -100,58 +100,6 @@ function backEnds({ upstreams, proxy, memory }: Options): Problem[] {
   return problems;
 }
 
-/** A sliding window counts in 20 bits (policy/limit/sliding-window.ts). */
-const WINDOW_REQUESTS_MAX = 2 ** 20 - 1;
-const limitNames = [
-  'global',
-  'perKey',
-  'perAddress',
-  'perSession',
-  'perModel',
-  'perUpstream',
-] as const;
-
-/** As long as clients wait for an answer (the openai SDK's default). */
-const PACED_MS_MAX = 600_000;
-
-function pacing({ limits }: Options): Problem[] {
-  return (['global', 'perKey', 'perModel'] as const).flatMap((name): Problem[] => {
-    const rule = limits[name];
-    if (!rule?.paced) return [];
-    const { algorithm, maxBurst = 0, maxRequestsPerSecond } = rule;
-    const wrong = (key: string, text: string, got: unknown): Problem[] => [
-      { path: ['limits', name, key], text, got },
-    ];
-    if (algorithm !== 'LeakyBucket') return wrong('paced', 'is for LeakyBucket only', algorithm);
-    if (maxBurst < 2)
-      return wrong('maxBurst', 'must be at least 2 where requests are paced', maxBurst);
-    const lastMs = ((maxBurst - 1) * 1_000) / maxRequestsPerSecond;
-    if (lastMs <= PACED_MS_MAX) return [];
-    const text = `must not let the last of those that wait do so for ${Math.round(lastMs / 1_000)} s; at most ${PACED_MS_MAX / 1_000} s`;
-    return wrong('maxBurst', text, maxBurst);
-  });
-}
-
-function windows({ limits }: Options): Problem[] {
-  return limitNames.flatMap((name): Problem[] => {
-    const rule = limits[name];
-    const path = (key: string) => ['limits', name, key];
-    if (rule?.exact && rule.algorithm !== 'SlidingWindow')
-      return [{ path: path('exact'), text: 'is for SlidingWindow only', got: rule.algorithm }];
-    if (rule?.algorithm !== 'SlidingWindow') return [];
-    const { maxRequestsPerSecond, windowSizeMs, maxBurst = 0, exact } = rule;
-    const whole = Math.floor((maxRequestsPerSecond * windowSizeMs) / 1_000 + 1e-9);
-    const got = Math.max(1, whole) + maxBurst;
-    if (exact && got > limits.exactRequestsMax) {
-      const text = `needs windows of at most limits.exactRequestsMax (${limits.exactRequestsMax}) requests`;
-      return [{ path: path('exact'), text, got }];
-    }
-    if (got <= WINDOW_REQUESTS_MAX) return [];
-    const text = `must make windows of at most ${WINDOW_REQUESTS_MAX} requests`;
-    return [{ path: path('windowSizeMs'), text, got }];
-  });
-}
-
 /** A provider is one of ours or one of the user's; neither may stand for the other. */
 function unknownProviders(options: Options): Problem[] {
   const own = Object.keys(options.providers);
@@ -190,6 +138,10 @@ function unknownChunks({ chunks, dialects }: Options): Problem[] {
 /** Names and paths that are there twice. */
 function duplicates(options: Options): Problem[] {
   const names = options.upstreams.map(({ name }, index) => [['upstreams', index, 'name'], name]);
+  const tiers = options.limits.tiers.map(({ name }, index) => [
+    ['limits', 'tiers', index, 'name'],
+    name,
+  ]);
   const keys = options.keys.flatMap((key, index) =>
     typeof key === 'string' ? [] : [[['keys', index, 'name'], key.name]],
   );
@@ -202,7 +154,7 @@ function duplicates(options: Options): Problem[] {
     ...options.routes.map(({ path }, index) => [['routes', index, 'path'], path]),
     ...Object.entries(options.dialects).map(([key, { path }]) => [['dialects', key, 'path'], path]),
   ];
-  return [names, keys, secrets, paths].flatMap((group) => {
+  return [names, tiers, keys, secrets, paths].flatMap((group) => {
     const first = new Map<string, Path>();
     return (group as [Path, string][]).flatMap(([path, got]) => {
       const taken = first.get(got);

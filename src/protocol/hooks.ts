@@ -22,7 +22,8 @@ export type AuthVerdict =
       readonly allow: true;
       /** Whose it is: for limits, ownership and logs. Never a secret. */
       readonly principal: string;
-      readonly rights?: { readonly models?: readonly string[] };
+      /** `tier`: one of `limits.tiers`. */
+      readonly rights?: { readonly models?: readonly string[]; readonly tier?: string };
     }
   /** `status` from 400 to 599, by default 401. */
   | { readonly allow: false; readonly status?: number; readonly message?: string };
@@ -85,7 +86,7 @@ export type AuthAnswer =
   | {
       readonly allow: true;
       readonly principal: string;
-      readonly rights?: { readonly models?: readonly string[] };
+      readonly rights?: { readonly models?: readonly string[]; readonly tier?: string };
     }
   | { readonly allow: false; readonly status: number; readonly message: string };
 
@@ -100,11 +101,18 @@ export function readAuthVerdict(value: unknown): AuthAnswer {
   if (principal.length > PRINCIPAL_CHARS_MAX)
     throw new TypeError(`a principal has at most ${PRINCIPAL_CHARS_MAX} characters`);
   if (rights === undefined) return { allow: true, principal };
-  const { models } = group(rights, 'rights of onAuth');
-  if (models === undefined) return { allow: true, principal };
-  if (!Array.isArray(models) || !models.every((model) => typeof model === 'string'))
+  const { models, tier } = group(rights, 'rights of onAuth');
+  if (models !== undefined && !isNames(models))
     throw new TypeError('rights.models of onAuth is a list of names');
-  return { allow: true, principal, rights: { models } };
+  if (tier !== undefined && typeof tier !== 'string')
+    throw new TypeError('rights.tier of onAuth is a name');
+  if (models === undefined && tier === undefined) return { allow: true, principal };
+  const read = { ...(models !== undefined && { models }), ...(tier !== undefined && { tier }) };
+  return { allow: true, principal, rights: read };
+}
+
+function isNames(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((name) => typeof name === 'string');
 }
 
 function refused({ status, message }: Readonly<Record<string, unknown>>): AuthAnswer {

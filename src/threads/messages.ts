@@ -101,6 +101,8 @@ export type FromCoordinator =
 export interface Rights {
   /** Models it may name; one that ends in * stands for all that begin so. Absent: every model. */
   readonly models?: readonly string[];
+  /** Whose limits it has: one of `limits.tiers`. Absent, or one that is not configured: those of everybody. */
+  readonly tier?: string;
 }
 
 /** What main tells a worker about a session, as JSON in a `sessionOpen` record. */

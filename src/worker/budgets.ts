@@ -47,7 +47,7 @@ export class Budgets {
     const { plan } = this.#parts.limits;
     const known = this.#known.get(session);
     if (known?.plan === plan) return known.claims;
-    const claims = plan.budgets(session.principal);
+    const claims = plan.budgets(session.principal, session.rights?.tier);
     this.#known.set(session, { plan, claims });
     return claims;
   }

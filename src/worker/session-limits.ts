@@ -60,7 +60,10 @@ export class SessionLimits {
   #resolve(model: string): void {
     const { plan } = this.#limits;
     if (plan === this.#plan && model === this.#model) return;
-    if (plan !== this.#plan) this.#key = plan.claim('key', this.#facts.principal);
+    if (plan !== this.#plan) {
+      const { principal, rights } = this.#facts;
+      this.#key = plan.claim('key', principal, rights?.tier);
+    }
     this.#plan = plan;
     this.#model = model;
     const ofModel = model === '' ? undefined : plan.claim('model', model);

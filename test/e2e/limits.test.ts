@@ -64,6 +64,56 @@ test('two workers keep one limit exactly; whoever is refused reads when to come 
   assert.match(String(top[0]['key']), /^[0-9a-f]{16}$/);
 });
 
+test('keys and answers of onAuth name a tier, and have its limits', async (t) => {
+  const tiers = [
+    { name: 'free', perKey: { maxRequestsPerSecond: 0.01, maxBurst: 1 } },
+    { name: 'gold', perKey: { maxRequestsPerSecond: 0.01, maxBurst: 3 } },
+  ];
+  const engine = createEngine({
+    server: { port: 0 },
+    admin: { port: 0, token: TOKEN },
+    log: { level: 'silent' },
+    threads: { workers: 2 },
+    keys: [
+      { name: 'small', key: 'key-of-small', tier: 'free' },
+      { name: 'large', key: 'key-of-large', tier: 'gold' },
+      { name: 'other', key: 'key-of-other' },
+    ],
+    demo: { enabled: true, firstTokenMs: 1, tokensPerSecond: 5_000 },
+    limits: { tiers, perKey: { maxRequestsPerSecond: 0.01, maxBurst: 2 } },
+  });
+  t.after(() => engine.close());
+  const { url, admin } = await engine.listen();
+  const served = async (key: string) => {
+    const ask = () =>
+      posted(
+        `${url.replace('ws:', 'http:')}/v1/responses`,
+        { model: 'demo', input: '@echo hi' },
+        { authorization: `Bearer ${key}` },
+      );
+    const answers = await Promise.all(Array.from({ length: 6 }, ask));
+    return answers.filter(({ status }) => status === 200).length;
+  };
+  const counts = [
+    await served('key-of-small'),
+    await served('key-of-large'),
+    await served('key-of-other'),
+  ];
+  assert.deepEqual(counts, [1, 3, 2]);
+  const view = await fetch(`http://127.0.0.1:${admin?.port}/limits.json`, {
+    headers: { authorization: `Bearer ${TOKEN}` },
+  });
+  const { top } = (await view.json()) as { top: { name: string; refusals: number }[] };
+  assert.deepEqual(
+    top.map(({ name, refusals }) => [name, refusals]),
+    [
+      ['small', 5],
+      ['other', 4],
+      ['large', 3],
+    ],
+  );
+});
+
 test('budgets are in the headers and in the view too', async (t) => {
   const { http, admin } = await start(t, {
     tokens: { perKey: { outputTokensPerMinute: 2_000 }, outputTokensAssumed: 1_500 },

@@ -16,6 +16,11 @@ const key = z.strictObject({
     .describe(
       'Models it may ask for, one that ends in * standing for all that begin so; absent: every model.',
     ),
+  tier: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Whose limits it has, one of limits.tiers; absent: those of every key.'),
   paths: z
     .array(
       z

@@ -88,11 +88,28 @@ const tokens = z.strictObject({
   reasoningWeight: z.number().min(0).max(100).default(1).describe('What a reasoning token costs.'),
 });
 
+/** Each takes rows of the table that is made at the start (policy/limit/limit-plan.ts). */
+export const TIERS_MAX = 16;
+
+const tier = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9_.@-]{1,64}$/)
+    .describe('What keys call it.'),
+  perKey: requestRule.optional().describe('The requests of each; absent: as limits.perKey says.'),
+  tokens: budget.optional().describe('Budgets of each; absent: as limits.tokens.perKey says.'),
+});
+
 export const limits = z.strictObject({
   global: requestRule.optional().describe('All requests together.'),
   perKey: requestRule
     .optional()
     .describe('The requests of each API key; all that came without one count as one.'),
+  tiers: z
+    .array(tier)
+    .max(TIERS_MAX)
+    .default([])
+    .describe('Other limits for keys that name them (keys[].tier, or rights.tier of onAuth).'),
   perAddress: rule
     .optional()
     .describe(

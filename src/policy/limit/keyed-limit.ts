@@ -12,6 +12,7 @@ export type WhenFull = WhenFullName;
 /** A key, resolved: kept by whoever asks for it again. */
 export interface Subject extends HashHalves {
   readonly rule: number;
+  readonly tier: number;
   at: number;
   tag: number;
 }
@@ -23,6 +24,7 @@ export interface LimitSlots extends LimitWords {
   used(): number;
   find(key: Subject): boolean;
   holds(key: Subject): boolean;
+  tierAt(at: number): number;
   refused(key: Subject): void;
   makeRoom(key: Subject, isIdle: (rule: number, at: number) => boolean): number;
   sweep(from: number, count: number, isIdle: (rule: number, at: number) => boolean): number;
@@ -36,6 +38,7 @@ export class KeyedLimit {
   readonly algorithm: Algorithm;
   readonly #slots: LimitSlots;
   readonly #rule: number;
+  readonly #tier: number;
   readonly #crowd: number;
   readonly #whenFull: WhenFull;
   readonly #isIdle: (rule: number, at: number) => boolean;
@@ -48,6 +51,8 @@ export class KeyedLimit {
     readonly algorithm: Algorithm;
     readonly slots: LimitSlots;
     readonly rule: number;
+    /** Of several limits under one rule. */
+    readonly tier?: number;
     readonly crowd: number;
     readonly whenFull: WhenFull;
     others?(rule: number, at: number, nowMs: number): boolean;
@@ -55,10 +60,12 @@ export class KeyedLimit {
     this.algorithm = parts.algorithm;
     this.#slots = parts.slots;
     this.#rule = parts.rule;
+    this.#tier = parts.tier ?? 0;
     this.#crowd = parts.crowd;
     this.#whenFull = parts.whenFull;
     this.#isIdle = (rule, at) => {
-      if (rule === parts.rule) return this.algorithm.isIdle(this.#slots, at, this.#nowMs);
+      const isOurs = rule === parts.rule && this.#slots.tierAt(at) === this.#tier;
+      if (isOurs) return this.algorithm.isIdle(this.#slots, at, this.#nowMs);
       return parts.others?.(rule, at, this.#nowMs) ?? false;
     };
   }
@@ -69,7 +76,7 @@ export class KeyedLimit {
   }
 
   subject(key: string): Subject {
-    const subject = { rule: this.#rule, high: 0, low: 0, at: -1, tag: 0 };
+    const subject = { rule: this.#rule, high: 0, low: 0, at: -1, tag: 0, tier: this.#tier };
     hashKey(key, this.#slots.seed, subject);
     return subject;
   }

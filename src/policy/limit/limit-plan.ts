@@ -4,10 +4,12 @@
  * Words of a rule mean nothing to another rule, so that changed limits begin anew: each change has the next epoch (a word that main writes), and by its parity rules have
  * other numbers and other words. What an older epoch has left counts as idle. Not so what is counted as it is, without a rate: running streams, and the tokens of a day.
  */
+import { TIERS_MAX } from '../../options/groups/limits.ts';
 import type { Options } from '../../options/schema.ts';
 import type { Clock } from '../ports.ts';
 import { type Claim, KeyClaim, type Ways, WordClaim } from './claim.ts';
 import { DayQuota } from './day-quota.ts';
+import { hashKey } from './key-hash.ts';
 import { clearLimit, KeyedLimit, type LimitSlots } from './keyed-limit.ts';
 import { createAlgorithm } from './limit-rule.ts';
 import type { LimitScope } from './limit-scopes.ts';
@@ -27,6 +29,7 @@ export interface SharedLimits extends LimitSlots {
 /** Scopes whose limits are by key, in the order of their rules' numbers: each has two, and a row for keys without room. */
 const keyedScopes = ['key', 'address', 'model', 'upstream'] as const;
 export type KeyedScope = (typeof keyedScopes)[number];
+const KEY = keyedScopes.indexOf('key');
 const optionOf = {
   key: 'perKey',
   address: 'perAddress',
@@ -42,22 +45,33 @@ const Row = {
   crowds: 2,
   budgets: 2 + keyedScopes.length,
   crowdBudgets: 2 + keyedScopes.length + budgetKinds.length,
+  /** Of each tier: those of its keys without room, for its limit and its budgets. */
+  tiers: 2 + keyedScopes.length + 2 * budgetKinds.length,
 } as const;
-export const LIMIT_ROWS = Row.crowdBudgets + budgetKinds.length;
+const TIER_ROWS = 1 + budgetKinds.length;
+export const LIMIT_ROWS = Row.tiers + TIERS_MAX * TIER_ROWS;
 /** Both words of a limit, and those of the other parity. */
 const PARITY_WORDS = 2;
+/** The tier of keys that have none. */
+const NO_TIER = 0;
+
+/** Words without a key. */
+interface RowLimit {
+  readonly algorithm: Algorithm;
+  /** -1: it counts requests. */
+  readonly budget: number;
+}
 
 export class LimitPlan {
   readonly options: LimitOptions;
   /** All requests together. */
   readonly global: Claim | undefined;
   readonly #table: SharedLimits;
-  readonly #parity: number;
-  readonly #keyed = new Map<KeyedScope, KeyedLimit>();
-  readonly #byRule: (Algorithm | undefined)[] = [];
-  readonly #globalAlgorithm: Algorithm | undefined;
-  readonly #budgets = new Map<BudgetKind, { ofKey?: KeyedLimit; ofAll?: Algorithm }>();
   readonly #clock: Clock;
+  readonly #parity: number;
+  /** By tier and rule. */
+  readonly #limits = new Map<number, (KeyedLimit | undefined)[]>();
+  readonly #rows = new Map<number, RowLimit>();
   #cursor: number;
   #nowMs = 0;
 
@@ -68,100 +82,104 @@ export class LimitPlan {
     this.#table = table;
     this.#parity = table.load(table.row(Row.epoch)) & 1;
     this.#cursor = Math.floor(from * table.slots);
-    if (options.global) {
-      this.#globalAlgorithm = algorithmOf(options.global);
-      const at = this.#at(Row.global);
-      const ways = waysOf(options, options.global);
-      this.global = new WordClaim('global', ways, this.#globalAlgorithm, table, at);
+    const { global, tokens, tiers } = options;
+    if (global) {
+      const algorithm = algorithmOf(global);
+      const at = this.#row(Row.global, algorithm);
+      this.global = new WordClaim('global', waysOf(options, global), algorithm, table, at);
     }
-    for (const [number, scope] of keyedScopes.entries()) {
-      const rule = options[optionOf[scope]];
-      const crowd = this.#at(Row.crowds + number);
-      if (rule) this.#keyed.set(scope, this.#limit(number, this.#parity, crowd, algorithmOf(rule)));
-    }
-    for (const [number, kind] of budgetKinds.entries()) this.#addBudget(number, kind);
-  }
-
-  /** The budgets that a stream of this principal meets, its own first. Their scopes are BudgetKinds. */
-  budgets(principal: string): Claim[] {
-    const { tokens } = this.options;
-    const claims: Claim[] = [];
-    for (const [kind, { ofKey }] of this.#budgets) {
-      if (!ofKey) continue;
-      claims.push(new KeyClaim(kind, waysOf(this.options, tokens.perKey), ofKey, principal));
-    }
+    for (const [number, scope] of keyedScopes.entries())
+      this.#add(NO_TIER, number, Row.crowds + number, options[optionOf[scope]]);
     for (const [number, kind] of budgetKinds.entries()) {
-      const ofAll = this.#budgets.get(kind)?.ofAll;
-      if (!ofAll) continue;
-      const ways = waysOf(this.options, tokens.global);
-      claims.push(new WordClaim(kind, ways, ofAll, this.#table, this.#atBudget(number)));
+      const ofAll = budgetOf(kind, tokens.global);
+      if (ofAll) this.#row(Row.budgets + number, ofAll, number);
     }
-    return claims;
-  }
-
-  /** What a dead worker had set aside. `tag`: see Words. */
-  giveBack(at: number, tag: number, kind: number, amount: number): void {
-    const { ofKey, ofAll } = this.#budgets.get(budgetKinds[kind]) ?? {};
-    const algorithm = ofKey?.algorithm ?? ofAll;
-    if (tag !== 0 && !this.#table.holds({ rule: 0, high: 0, low: 0, at, tag })) return;
-    algorithm?.give(this.#table, at, amount, this.#timeFor(kind, this.#clock.now()));
+    this.#addBudgets(NO_TIER, Row.crowdBudgets, tokens.perKey);
+    for (const [at, { name, perKey, tokens: own }] of tiers.entries()) {
+      const first = Row.tiers + at * TIER_ROWS;
+      this.#add(tierOf(name), KEY, first, perKey);
+      this.#addBudgets(tierOf(name), first + 1, own);
+    }
   }
 
   /** The limit of a scope; absent: there is none. */
   keyed(scope: KeyedScope): KeyedLimit | undefined {
-    return this.#keyed.get(scope);
+    return this.#limit(NO_TIER, this.#ruleOf(keyedScopes.indexOf(scope)));
   }
 
   isShadow(scope: KeyedScope): boolean {
     return waysOf(this.options, this.options[optionOf[scope]]).shadow;
   }
 
-  /** The limit of a scope for one key. */
-  claim(scope: KeyedScope, key: string): Claim | undefined {
-    const limit = this.#keyed.get(scope);
-    const ways = waysOf(this.options, this.options[optionOf[scope]]);
-    return limit && new KeyClaim(scope, ways, limit, key);
+  /** The limit of a scope for one key. `tier`: the name of the one it has, if any. */
+  claim(scope: KeyedScope, key: string, tier?: string): Claim | undefined {
+    const own = scope === 'key' ? this.#tier(tier)?.perKey : undefined;
+    const ways = waysOf(this.options, own ?? this.options[optionOf[scope]]);
+    return this.#claim(scope, this.#ruleOf(keyedScopes.indexOf(scope)), ways, key, own && tier);
+  }
+
+  /** The budgets that a stream of this principal meets, its own first. Their scopes are BudgetKinds. */
+  budgets(principal: string, tier?: string): Claim[] {
+    const { tokens } = this.options;
+    const own = this.#tier(tier)?.tokens;
+    const ways = waysOf(this.options, own ?? tokens.perKey);
+    const ofKey = budgetKinds.map((kind) =>
+      this.#claim(kind, this.#ruleOfBudget(kind), ways, principal, own && tier),
+    );
+    const waysOfAll = waysOf(this.options, tokens.global);
+    const ofAll = budgetKinds.map((kind, number) => {
+      const at = this.#at(Row.budgets + number, number);
+      const limit = this.#rows.get(at);
+      return limit && new WordClaim(kind, waysOfAll, limit.algorithm, this.#table, at);
+    });
+    return [...ofKey, ...ofAll].filter((claim) => claim !== undefined);
+  }
+
+  /** The texts by which the table knows a principal of this tier. */
+  keysOf(principal: string, tier: string | undefined): readonly string[] {
+    return tier === undefined ? [principal] : [principal, keyOf(principal, tier)];
+  }
+
+  /** What a dead worker had set aside. `tag`: see Words. */
+  giveBack(at: number, tag: number, kind: number, amount: number): void {
+    const table = this.#table;
+    if (tag !== 0 && !table.holds({ rule: 0, tier: 0, high: 0, low: 0, at, tag })) return;
+    const limit =
+      tag === 0
+        ? this.#rows.get(at)
+        : this.#limit(table.tierAt(at), this.#ruleOfBudget(budgetKinds[kind]));
+    limit?.algorithm.give(table, at, amount, this.#timeFor(kind, this.#clock.now()));
   }
 
   /** Whose a rule's number is, with the time of its clock; undefined: of limits that are no more. */
-  limitOf(rule: number): { scope: LimitScope; limit: KeyedLimit; nowMs: number } | undefined {
-    if (!this.#byRule[rule]) return undefined;
+  limitOf(
+    rule: number,
+    tier = NO_TIER,
+  ): { scope: LimitScope; limit: KeyedLimit; nowMs: number } | undefined {
+    const limit = this.#limit(tier, rule);
     const number = (rule >> 1) - FIRST_BUDGET;
     const nowMs = this.#timeFor(number, this.#clock.now());
     const scope = number < 0 ? keyedScopes[rule >> 1] : budgetKinds[number];
-    const limit =
-      number < 0
-        ? this.#keyed.get(keyedScopes[rule >> 1])
-        : this.#budgets.get(budgetKinds[number])?.ofKey;
     return limit && { scope, limit, nowMs };
   }
 
   /** May the slot of these words be another key's? */
   isIdle(rule: number, at: number, nowMs: number): boolean {
+    const limit = this.#limit(this.#table.tierAt(at), rule);
     const time = this.#timeFor((rule >> 1) - FIRST_BUDGET, nowMs);
-    return this.#byRule[rule]?.isIdle(this.#table, at, time) ?? true;
+    return limit?.algorithm.isIdle(this.#table, at, time) ?? true;
   }
 
   /** Looks at the next share of the table, and at the words without a key: what is idle begins anew, before the clock's ticks have gone round. */
   sweep(share: number, nowMs: number): number {
     this.#nowMs = nowMs;
-    const { slots } = this.#table;
-    if (this.#globalAlgorithm?.isIdle(this.#table, this.#at(Row.global), nowMs))
-      this.#clear(Row.global, this.#parity);
-    for (const [scope, { algorithm }] of this.#keyed) {
-      const row = Row.crowds + keyedScopes.indexOf(scope);
-      if (algorithm.isIdle(this.#table, this.#at(row), nowMs)) this.#clear(row, this.#parity);
-    }
-    for (const [number, kind] of budgetKinds.entries()) {
-      const ofAll = this.#budgets.get(kind)?.ofAll;
-      const time = this.#timeFor(number, nowMs);
-      if (ofAll?.isIdle(this.#table, this.#atBudget(number), time))
-        this.#clear(Row.budgets + number, parityOf(kind, this.#parity));
-    }
-    if (this.#table.used() === 0) return 0;
-    const count = Math.ceil(slots * share);
-    const freed = this.#table.sweep(this.#cursor, count, this.#idle);
-    this.#cursor = (this.#cursor + count) % slots;
+    const table = this.#table;
+    for (const [at, { algorithm, budget }] of this.#rows)
+      if (algorithm.isIdle(table, at, this.#timeFor(budget, nowMs))) clearLimit(table, at);
+    if (table.used() === 0) return 0;
+    const count = Math.ceil(table.slots * share);
+    const freed = table.sweep(this.#cursor, count, this.#idle);
+    this.#cursor = (this.#cursor + count) % table.slots;
     return freed;
   }
 
@@ -170,9 +188,9 @@ export class LimitPlan {
     const at = table.row(Row.epoch);
     const next = table.load(at) + 1;
     for (let row = Row.global; row < LIMIT_ROWS; row++) {
-      const kind = budgetKinds[(row - Row.budgets) % budgetKinds.length];
       // Those that are counted as they are, see above, go on.
-      if (row >= Row.budgets && parityOf(kind, 1) === 0) continue;
+      const kind = budgetKinds[budgetOfRow(row)];
+      if (kind && parityOf(kind, 1) === 0) continue;
       clearLimit(table, table.row(row) + PARITY_WORDS * (next & 1));
     }
     table.compareAndSet(at, next - 1, next);
@@ -180,34 +198,49 @@ export class LimitPlan {
 
   readonly #idle = (rule: number, at: number) => this.isIdle(rule, at, this.#nowMs);
 
-  #addBudget(number: number, kind: BudgetKind): void {
-    const { tokens } = this.options;
-    const [ofKey, ofAll] = [tokens.perKey, tokens.global].map((each) => budgetOf(kind, each));
-    if (!ofKey && !ofAll) return;
-    const parity = parityOf(kind, this.#parity);
-    const crowd = this.#table.row(Row.crowdBudgets + number) + PARITY_WORDS * parity;
-    this.#budgets.set(kind, {
-      ...(ofKey && { ofKey: this.#limit(FIRST_BUDGET + number, parity, crowd, ofKey) }),
-      ...(ofAll && { ofAll }),
-    });
+  #tier(name: string | undefined): LimitOptions['tiers'][number] | undefined {
+    return name === undefined ? undefined : this.options.tiers.find((tier) => tier.name === name);
   }
 
-  #atBudget(number: number): number {
-    const parity = parityOf(budgetKinds[number], this.#parity);
-    return this.#table.row(Row.budgets + number) + PARITY_WORDS * parity;
+  #limit(tier: number, rule: number): KeyedLimit | undefined {
+    return this.#limits.get(tier)?.[rule];
   }
 
-  #timeFor(budget: number, nowMs: number): number {
-    return budgetKinds[budget] === 'day_tokens' ? this.#clock.wall() : nowMs;
+  /** `tier`: where it has a limit of its own. */
+  #claim(
+    scope: LimitScope,
+    rule: number,
+    ways: Ways,
+    key: string,
+    tier: string | undefined,
+  ): Claim | undefined {
+    const limit = this.#limit(tier === undefined ? NO_TIER : tierOf(tier), rule);
+    return limit && new KeyClaim(scope, ways, limit, keyOf(key, tier));
   }
 
-  #limit(number: number, parity: number, crowd: number, algorithm: Algorithm): KeyedLimit {
-    const rule = 2 * number + parity;
-    this.#byRule[rule] = algorithm;
-    return new KeyedLimit({
+  #addBudgets(tier: number, firstRow: number, said: LimitOptions['tokens']['perKey']): void {
+    for (const [number, kind] of budgetKinds.entries()) {
+      const algorithm = budgetOf(kind, said);
+      if (!algorithm) continue;
+      const crowd = this.#row(firstRow + number, algorithm, number);
+      this.#keep(tier, this.#ruleOfBudget(kind), crowd, algorithm);
+    }
+  }
+
+  #add(tier: number, number: number, row: number, said: Rule | undefined): void {
+    if (!said) return;
+    const algorithm = algorithmOf(said);
+    this.#keep(tier, this.#ruleOf(number), this.#row(row, algorithm), algorithm);
+  }
+
+  #keep(tier: number, rule: number, crowd: number, algorithm: Algorithm): void {
+    const limits = this.#limits.get(tier) ?? [];
+    this.#limits.set(tier, limits);
+    limits[rule] = new KeyedLimit({
       algorithm,
       slots: this.#table,
       rule,
+      tier,
       crowd,
       whenFull: this.options.whenFull,
       // Not by the caller's time: of a day's budget that is another clock's.
@@ -215,13 +248,49 @@ export class LimitPlan {
     });
   }
 
-  #at(row: number): number {
-    return this.#table.row(row) + PARITY_WORDS * this.#parity;
+  /** Where the words of a row lie, which this algorithm keeps from now on. */
+  #row(row: number, algorithm: Algorithm, budget = -1): number {
+    const at = this.#at(row, budget);
+    this.#rows.set(at, { algorithm, budget });
+    return at;
   }
 
-  #clear(row: number, parity: number): void {
-    clearLimit(this.#table, this.#table.row(row) + PARITY_WORDS * parity);
+  #at(row: number, budget: number): number {
+    const kind = budgetKinds[budget];
+    const parity = kind ? parityOf(kind, this.#parity) : this.#parity;
+    return this.#table.row(row) + PARITY_WORDS * parity;
   }
+
+  #ruleOf(number: number): number {
+    return 2 * number + this.#parity;
+  }
+
+  #ruleOfBudget(kind: BudgetKind): number {
+    return 2 * (FIRST_BUDGET + budgetKinds.indexOf(kind)) + parityOf(kind, this.#parity);
+  }
+
+  #timeFor(budget: number, nowMs: number): number {
+    return budgetKinds[budget] === 'day_tokens' ? this.#clock.wall() : nowMs;
+  }
+}
+
+/** A tier's number: by its name, so that what it counts outlives changes of the others. */
+function tierOf(name: string): number {
+  const halves = { high: 0, low: 0 };
+  hashKey(name, 0, halves);
+  return halves.low | 1;
+}
+
+/** Words of another tier's limit are never taken for these. */
+function keyOf(key: string, tier: string | undefined): string {
+  return tier === undefined ? key : `${tier}\n${key}`;
+}
+
+/** Which budget the words of a row count; -1: none. */
+function budgetOfRow(row: number): number {
+  if (row < Row.budgets) return -1;
+  if (row < Row.tiers) return (row - Row.budgets) % budgetKinds.length;
+  return ((row - Row.tiers) % TIER_ROWS) - 1;
 }
 
 /** Running streams and the tokens of a day outlive changed limits. */

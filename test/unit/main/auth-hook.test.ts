@@ -129,6 +129,10 @@ describe('what onAuth may answer', () => {
       { allow: true, principal: 'ada', secret: 1 },
       { allow: true, principal: 'ada' },
     ],
+    [
+      { allow: true, principal: 'ada', rights: { tier: 'gold', more: 1 } },
+      { allow: true, principal: 'ada', rights: { tier: 'gold' } },
+    ],
     [{ allow: false }, { allow: false, status: 401, message: 'access refused' }],
     [
       { allow: false, status: 200, message: 'no' },
@@ -152,6 +156,7 @@ describe('what onAuth may answer', () => {
     { allow: true, principal: 'a\nb' },
     { allow: true, principal: 'a'.repeat(257) },
     { allow: true, principal: 'a', rights: { models: 'all' } },
+    { allow: true, principal: 'a', rights: { tier: 3 } },
   ]) {
     test(`${JSON.stringify(said)} is none`, () => {
       assert.throws(() => readAuthVerdict(said), TypeError);

@@ -15,8 +15,9 @@ function saying(row: OptionRow, value: unknown): UserOptions {
   for (const key of keys.reverse()) {
     if (key.endsWith('[]')) {
       const list = key.slice(0, -2);
-      const rest = list === 'keys' ? { key: 'k' } : { url: 'http://a/v1' };
-      tree = { [list]: [{ name: 'a', ...rest, ...(tree as object) }] };
+      const rest: Record<string, object> = { keys: { key: 'k' }, tiers: {} };
+      const required = rest[list] ?? { url: 'http://a/v1' };
+      tree = { [list]: [{ name: 'a', ...required, ...(tree as object) }] };
       // A name of the user's; for pieces of text, of a protocol.
     } else tree = { [key === '*' ? 'chat' : key]: tree };
   }

@@ -22,7 +22,8 @@ function saying(row: OptionRow, value: unknown): unknown {
 
 /** What an entry of the list must have, apart from the option in question. */
 function required(row: OptionRow, list: string): object {
-  const prefix = `${list}[].`;
+  const at = row.path.indexOf(`${list}[].`);
+  const prefix = `${row.path.slice(0, at)}${list}[].`;
   const rows = explain().filter(
     (each) => each.required && each.path.startsWith(prefix) && each !== row,
   );

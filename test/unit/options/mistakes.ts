@@ -413,6 +413,17 @@ export const mistakes: readonly Mistake[] = [
     ],
   },
   {
+    what: 'a tier nobody has said, one said twice, and a limit in it that cannot be kept',
+    file: yaml(
+      'keys:\n  - {name: a, key: some-key, tier: glod}\nlimits:\n  tiers:\n    - {name: gold}\n    - {name: gold, perKey: {exact: true}}\n',
+    ),
+    says: [
+      'limits.tiers[1].name must differ from limits.tiers[0].name, got "gold" (file FILE:6:14)',
+      'limits.tiers[1].perKey.exact is for SlidingWindow only, got "TokenBucket" (file FILE:6:36)',
+      'keys[0].tier must be one of limits.tiers, got "glod"; did you mean gold? (file FILE:2:36)',
+    ],
+  },
+  {
     what: 'pacing of messages, which main admits',
     file: yaml('limits:\n  perSession: {algorithm: LeakyBucket, paced: true}\n'),
     says: [

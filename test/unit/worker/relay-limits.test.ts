@@ -147,6 +147,45 @@ describe('limits of requests', () => {
   });
 });
 
+describe('tiers', () => {
+  const rule = { maxRequestsPerSecond: 0.001, maxBurst: 1 };
+  const limits: Limits = {
+    perKey: rule,
+    tiers: [{ name: 'gold', perKey: { ...rule, maxBurst: 3 } }, { name: 'plain' }],
+  };
+  const opened = (r: Rig, slot: number, principal: string, tier: string) =>
+    r.open(slot, 'responses', { principal, rights: { tier } });
+
+  test('a key has the limits of its tier, and what the tier does not say is as for everybody', async () => {
+    const r = start(limits);
+    opened(r, 3, 'c', 'gold');
+    opened(r, 4, 'd', 'plain');
+    // Its tier is gone, or never was there.
+    opened(r, 5, 'e', 'platinum');
+    const served = async (slot: number) => {
+      for (let n = 0; ; n++) if ((await answer(r, slot)) === REFUSED) return n;
+    };
+    assert.deepEqual([await served(3), await served(4), await served(5)], [3, 1, 1]);
+    assert.equal(await served(1), 1);
+    r.assertIdle();
+  });
+
+  test('changed limits hold for tiers too', async () => {
+    const r = start(limits);
+    opened(r, 3, 'c', 'gold');
+    const { seats } = r.parts;
+    for (let n = 0; n < 3; n++) assert.equal(await answer(r, 3), 'fine');
+    assert.equal(await answer(r, 3), REFUSED);
+    const { perKey } = r.parts.options.limits;
+    const tiers = [{ name: 'gold', perKey: { ...perKey, maxBurst: 2 } as never }];
+    r.renewLimits();
+    const changed = { ...r.parts.options.limits, tiers };
+    r.relay.configure({ epoch: 2, seats, options: { ...r.parts.options, limits: changed } });
+    for (let n = 0; n < 2; n++) assert.equal(await answer(r, 3), 'fine');
+    assert.equal(await answer(r, 3), REFUSED);
+  });
+});
+
 describe('what main knows of an admission', () => {
   test('a message that limits were charged for is said so, and a rerun is not asked again', async () => {
     const r = start({ perKey: { maxRequestsPerSecond: 0.001, maxBurst: 2 } });
