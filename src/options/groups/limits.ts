@@ -89,7 +89,7 @@ const tokens = z.strictObject({
 });
 
 /** Each takes rows of the table that is made at the start (policy/limit/limit-plan.ts). */
-export const TIERS_MAX = 16;
+const TIERS_MAX = 16;
 
 const tier = z.strictObject({
   name: z

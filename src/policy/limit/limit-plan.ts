@@ -4,7 +4,6 @@
  * Words of a rule mean nothing to another rule, so that changed limits begin anew: each change has the next epoch (a word that main writes), and by its parity rules have
  * other numbers and other words. What an older epoch has left counts as idle. Not so what is counted as it is, without a rate: running streams, and the tokens of a day.
  */
-import { TIERS_MAX } from '../../options/groups/limits.ts';
 import type { Options } from '../../options/schema.ts';
 import type { Clock } from '../ports.ts';
 import { type Claim, KeyClaim, type Ways, WordClaim } from './claim.ts';
@@ -48,6 +47,8 @@ const Row = {
   /** Of each tier: those of its keys without room, for its limit and its budgets. */
   tiers: 2 + keyedScopes.length + 2 * budgetKinds.length,
 } as const;
+/** As many as the options allow (options/groups/limits.ts). */
+const TIERS_MAX = 16;
 const TIER_ROWS = 1 + budgetKinds.length;
 export const LIMIT_ROWS = Row.tiers + TIERS_MAX * TIER_ROWS;
 /** Both words of a limit, and those of the other parity. */

@@ -47,6 +47,15 @@ test('running answers and the tokens of a day stay their tier’s when others co
   assert.equal(budgetOf(now, 'day_tokens').remaining(clock.wall()), 400);
 });
 
+test('as many tiers as the options allow have rows', () => {
+  const { plan, clock } = world();
+  const tiers = Array.from({ length: 16 }, (_, n) => ({ name: `tier-${n}`, tokens: gold }));
+  const limits = plan({ tiers });
+  for (const { name } of tiers)
+    assert.ok(budgetOf(limits.budgets('me', name), 'streams').take(5, clock.now()) >= 0, name);
+  assert.throws(() => plan({ tiers: [...tiers, { name: 'one more' }] }));
+});
+
 test('what a dead worker had set aside goes back to the budget it came from: of a key, of a tier, of all, of those without room', () => {
   for (const tier of [undefined, 'gold']) {
     for (const crowded of [false, true]) {
@@ -59,7 +68,7 @@ test('what a dead worker had set aside goes back to the budget it came from: of 
       const timeFor = (kind: string) => (kind === 'day_tokens' ? clock.wall() : clock.now());
       const claims = limits.budgets(crowded ? 'late' : 'early', tier);
       // The table is full of others' keys that are busy.
-      for (let n = 0; crowded && n < 40; n++) {
+      for (let n = crowded ? 0 : 40; n < 40; n++) {
         const other = budgetOf(limits.budgets(`other ${n}`), 'streams');
         if (other.locate(clock.now())?.tag !== 0) other.take(1, clock.now());
       }
