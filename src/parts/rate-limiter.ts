@@ -15,6 +15,7 @@ import {
   publishLimitWords,
 } from '../memory/limit-table.ts';
 import { clearLimit, KeyedLimit, type WhenFull } from '../policy/limit/keyed-limit.ts';
+import { Lease } from '../policy/limit/lease.ts';
 import { createAlgorithm, type LimitRule, ruleDefaults } from '../policy/limit/limit-rule.ts';
 import type { Algorithm } from '../policy/limit/limit-words.ts';
 import { KnownSubjects } from './known-subjects.ts';
@@ -25,6 +26,11 @@ export interface RateLimiterOptions extends Partial<LimitRule> {
   readonly keysMax?: number;
   /** A key that finds no room shares one limit with all others like it (`crowd`, the default), or passes (`admit`), or not (`refuse`). */
   readonly whenFull?: WhenFull;
+  /**
+   * Permits that a thread takes of the global limit at once, for threads that ask for it tens of millions of times a second; default 1. The limit stays exact; what a thread has not used
+   * it gives back the next time it asks later than 10 ms.
+   */
+  readonly globalLease?: number;
   /** The time in milliseconds, never going back; the same clock in all threads that share the limiter. Default: the machine's, read once a turn of the loop. */
   readonly clock?: () => number;
 }
@@ -33,6 +39,7 @@ export interface RateLimiterOptions extends Partial<LimitRule> {
 export interface SharedRateLimiter {
   readonly rule: LimitRule;
   readonly whenFull: WhenFull;
+  readonly globalLease: number;
   readonly memory: Parameters<typeof openLimitTable>[0];
 }
 
@@ -50,6 +57,7 @@ export interface RateLimiterStats {
 const Row = { global: 0, keys: 1, connections: 2, count: 3 } as const;
 const Rule = { keys: 0, connections: 1 } as const;
 const KEYS_MAX = 65_536;
+const LEASE_MS = 10;
 const KEYS_LIMIT = 2 ** 24;
 /** Each second a sixteenth of the table is swept, after a pause all of it. */
 const SWEEP_MS = 1_000;
@@ -58,11 +66,13 @@ const SWEEPS = 16;
 export class RateLimiter {
   readonly #rule: LimitRule;
   readonly #whenFull: WhenFull;
+  readonly #globalLease: number;
   readonly #algorithm: Algorithm;
   readonly #clock: () => number;
   #words: Int32Array | undefined;
   #memory: SharedRateLimiter['memory'] | undefined;
   #table: LimitTable;
+  #global: Lease | undefined;
   #keys: KnownSubjects;
   #connections: KnownSubjects;
   #sweptMs: number;
@@ -71,10 +81,11 @@ export class RateLimiter {
 
   /** Throws MILLRACE_LIMIT_INVALID for a rule that cannot be kept. */
   constructor(options: RateLimiterOptions = {}, shared?: SharedRateLimiter) {
-    const { keysMax = KEYS_MAX, whenFull = 'crowd', clock, ...given } = options;
+    const { keysMax = KEYS_MAX, whenFull = 'crowd', globalLease = 1, clock, ...given } = options;
     this.#rule = shared?.rule ?? { ...ruleDefaults, ...given };
     this.#whenFull = shared?.whenFull ?? whenFull;
     this.#algorithm = createAlgorithm(this.#rule);
+    this.#globalLease = shared?.globalLease ?? leaseOf(globalLease, this.#algorithm);
     const turn = new TurnClock();
     this.#clock = clock ?? (() => turn.now());
     if (shared) {
@@ -85,6 +96,7 @@ export class RateLimiter {
       this.#words = privateLimitWords(slotsFor(keysMax), Row.count, drawSeed(), log);
       this.#table = openPrivateLimitTable(this.#words);
     }
+    this.#global = this.#leased();
     this.#keys = this.#limit(Rule.keys, Row.keys);
     this.#connections = this.#limit(Rule.connections, Row.connections);
     this.#sweptMs = this.#clock();
@@ -98,18 +110,26 @@ export class RateLimiter {
   /** From here on the limiter's state is shared with whoever opens it. */
   share(): SharedRateLimiter {
     if (this.#words) {
+      this.#global?.release(this.#clock());
       this.#memory = publishLimitWords(this.#words);
       this.#table = openLimitTable(this.#memory);
       this.#words = undefined;
+      this.#global = this.#leased();
       this.#keys = this.#limit(Rule.keys, Row.keys);
       this.#connections = this.#limit(Rule.connections, Row.connections);
     }
-    return { rule: this.#rule, whenFull: this.#whenFull, memory: this.#memory as never };
+    const shared = {
+      rule: this.#rule,
+      whenFull: this.#whenFull,
+      globalLease: this.#globalLease,
+    };
+    return { ...shared, memory: this.#memory as never };
   }
 
   /** May one more request pass? All of them count together. */
   checkGlobalRateLimit(): boolean {
     const nowMs = this.#now();
+    if (this.#global) return this.#count(this.#global.take(1, nowMs));
     return this.#count(this.#algorithm.take(this.#table, this.#table.row(Row.global), 1, nowMs));
   }
 
@@ -152,6 +172,7 @@ export class RateLimiter {
   resetAll(): void {
     this.#table.sweep(0, this.#table.slots, () => true);
     this.#clearRows(() => true);
+    this.#global = this.#leased();
     this.#allowed = 0;
     this.#refused = 0;
   }
@@ -164,6 +185,12 @@ export class RateLimiter {
       keys: this.#table.used(),
       keysMax: this.#table.slots,
     };
+  }
+
+  #leased(): Lease | undefined {
+    if (this.#globalLease === 1) return undefined;
+    const how = { size: this.#globalLease, heldMs: LEASE_MS };
+    return new Lease(this.#algorithm, this.#table, this.#table.row(Row.global), how);
   }
 
   #limit(rule: number, crowd: number): KnownSubjects {
@@ -210,6 +237,15 @@ export class RateLimiter {
       clearLimit(this.#table, at);
     }
   }
+}
+
+/** More than a whole limit could never be taken at once. */
+function leaseOf(globalLease: number, { capacity }: Algorithm): number {
+  if (Number.isInteger(globalLease) && globalLease >= 1 && globalLease <= capacity)
+    return globalLease;
+  const expected = `a whole number from 1 to ${capacity}`;
+  const details = { option: 'globalLease', expected, got: globalLease };
+  throw new MillraceError('MILLRACE_LIMIT_INVALID', details);
 }
 
 function text(key: unknown): string {

@@ -69,7 +69,7 @@ export interface Turn {
   readonly responseId: string;
   /** The trace the message itself belongs to; otherwise its session's. */
   readonly trace?: TraceContext;
-  /** Headers for its answer, where it is one of HTTP. */
+  /** What HTTP would say in headers of what its client has left. An HTTP answer begins with them; elsewhere the last event of an answer has them. */
   readonly headers?: Readonly<Record<string, string>>;
   /** The dialect's own parsed message: only its conversation looks into it. */
   readonly detail: unknown;

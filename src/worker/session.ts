@@ -217,7 +217,7 @@ export class Session {
   #admit(asked: Turn, tap: Tap, arrivedMs: number): void {
     const { means } = this.#parts;
     const startMs = this.#limits.admit(asked.model, tap, arrivedMs);
-    const headers = this.#parts.facts.once ? this.#limits.headers() : undefined;
+    const headers = this.#limits.headers();
     const turn = headers === undefined ? asked : { ...asked, headers };
     if (startMs instanceof MillraceError) {
       this.#refuse(turn, tap, startMs);

@@ -185,3 +185,27 @@ test('a leaky bucket paces: each of a burst gets its turn, and what would wait t
   const turns = [ask(), other.paceRequest('a'), ask(), other.paceRequest('a')];
   assert.deepEqual(turns, [0, 100, 200, undefined]);
 });
+
+test('a lease takes many permits of the global limit at once, exactly, and none is lost', () => {
+  let nowMs = 5_000;
+  const clock = () => nowMs;
+  const rule = { maxRequestsPerSecond: 1, maxBurst: 100 } as const;
+  const limiter = new RateLimiter({ ...rule, globalLease: 30, clock });
+  for (let n = 0; n < 5; n++) assert.ok(limiter.checkGlobalRateLimit());
+  const other = RateLimiter.fromShared(limiter.share(), clock);
+  const drain = (...all: RateLimiter[]) => {
+    let taken = 0;
+    while (all.some((each) => each.checkGlobalRateLimit())) taken++;
+    return taken;
+  };
+  assert.equal(drain(limiter, other), 95, 'what lay unused when it was shared is there');
+  limiter.resetAll();
+  // 30 of them lie with the first, which does not come again.
+  assert.ok(limiter.checkGlobalRateLimit());
+  assert.equal(drain(other), 70);
+  nowMs += 11;
+  assert.ok(limiter.checkGlobalRateLimit());
+  assert.equal(drain(limiter), 28);
+  for (const globalLease of [0, 1.5, 101, Number.NaN, '9' as never])
+    assert.throws(() => new RateLimiter({ ...rule, globalLease }), /globalLease .*from 1 to 100/);
+});

@@ -1,7 +1,7 @@
 /** Goal: a request over a limit is refused in its dialect's own words and takes nothing; one that an upstream may not have goes to another. Method: a relay in simulated time. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Kind } from '../../../src/memory/layout.ts';
+import { Flag, Kind } from '../../../src/memory/layout.ts';
 import type { UserOptions } from '../../../src/options/schema.ts';
 import { limitScopes, limitVerdicts } from '../../../src/policy/limit/limit-scopes.ts';
 import { type Rig, rig } from '../../support/relay-rig.ts';
@@ -57,6 +57,47 @@ describe('limits of requests', () => {
     assert.equal(await answer(r, 1), REFUSED);
     assert.deepEqual(said(r, 'key'), [4, 2, 0, 0]);
     r.assertIdle();
+  });
+
+  test('the last event of an answer, and a refusal, say what is left', async () => {
+    const tokens = { perKey: { outputTokensPerMinute: 60_000 } };
+    const r = start({ perKey: { maxRequestsPerSecond: 1, maxBurst: 2 }, tokens });
+    r.open(3, 'chat', { principal: 'c' });
+    const turn = r.ask(1);
+    await r.settle();
+    r.transport.last.answer('fine');
+    await r.settle();
+    const { response } = r.events(turn).at(-1) as unknown as {
+      response: { x_millrace: { headers: object } };
+    };
+    assert.deepEqual(response.x_millrace.headers, {
+      'x-ratelimit-limit-requests': '2',
+      'x-ratelimit-remaining-requests': '1',
+      'x-ratelimit-reset-requests': '1s',
+      'x-ratelimit-limit-tokens': '60000',
+      'x-ratelimit-remaining-tokens': '60000',
+      'x-ratelimit-reset-tokens': '0ms',
+    });
+    for (const asked of ['one', 'two', 'three']) {
+      r.send(3, { message: asked });
+      await r.settle();
+      if (asked === 'three') break;
+      r.transport.last.answer('fine');
+      await r.settle();
+    }
+    const ends = r.frames
+      .filter(({ slot, flags }) => slot === 3 && flags & Flag.terminal)
+      .map(({ text }) => JSON.parse(text).headers['x-ratelimit-remaining-requests']);
+    assert.deepEqual(ends, ['1', '0', '0']);
+    const past = r.ask(1);
+    await r.settle();
+    r.transport.last.answer('fine');
+    const refused = r.ask(1);
+    await r.settle();
+    assert.ok(r.hasEnd(past));
+    const { headers } = r.events(refused)[0]['error'] as Limited;
+    assert.equal(headers['x-ratelimit-remaining-requests'], '0');
+    assert.equal(headers['retry-after'], '1');
   });
 
   test('all or none: what the model or everybody refuses is not charged to the key', async () => {

@@ -80,13 +80,14 @@ export class ChatConversation implements Conversation {
     const encoder = new ChatEncoder(this.#bounds, out, {
       id: turn.responseId,
       model: turn.model,
+      headers: turn.headers,
       remember: (answer) => this.#remember(asked, answer),
     });
     return { kind: 'run', request: { model: turn.model, messages }, encoder };
   }
 
-  refuse(_turn: Turn, error: MillraceError): Uint8Array {
-    return errorFrame(error);
+  refuse({ headers }: Turn, error: MillraceError): Uint8Array {
+    return errorFrame(error, headers);
   }
 
   /** The first model is the default: the guide's client names none. */

@@ -4,7 +4,13 @@
  * `content` shows the answer and nothing else.
  */
 import { MillraceError } from '../../../errors.ts';
-import { type DialectBounds, type Encoder, FrameFlag, type FrameSink } from '../../dialect.ts';
+import {
+  type DialectBounds,
+  type Encoder,
+  FrameFlag,
+  type FrameSink,
+  type Turn,
+} from '../../dialect.ts';
 import { Delta, type DeltaKind, type FinishReason, type Usage } from '../../events.ts';
 import { DeltaFrame } from '../delta-frame.ts';
 import { EscapedText } from '../escaped-text.ts';
@@ -13,6 +19,8 @@ import { errorJson } from './error-frame.ts';
 export interface ChatEnd {
   readonly id: string;
   readonly model: string;
+  /** See Turn. */
+  readonly headers: Turn['headers'];
   /** What was answered, escaped as it came; called for finished and cancelled answers. */
   remember(answer: EscapedText): void;
 }
@@ -88,7 +96,8 @@ export class ChatEncoder implements Encoder {
     this.#ended = true;
     const delivered = { deltas: this.#deltas, bytes: this.#bytes };
     const failed = { content: '', error: { ...errorJson(error), delivered }, done: true };
-    this.#say({ ...failed, id: this.#end.id }, FrameFlag.terminal);
+    const { id, headers } = this.#end;
+    this.#say({ ...failed, id, headers }, FrameFlag.terminal);
   }
 
   epitaph(error: MillraceError): { bytes: Uint8Array; at: number } {
@@ -99,7 +108,7 @@ export class ChatEncoder implements Encoder {
   #close(reason: FinishReason | 'cancelled'): void {
     if (this.#ended) return;
     this.#ended = true;
-    const { id, model } = this.#end;
+    const { id, model, headers } = this.#end;
     const usage = this.#usage === undefined ? undefined : usageJson(this.#usage);
     const last = {
       content: '',
@@ -109,6 +118,7 @@ export class ChatEncoder implements Encoder {
       model,
       usage,
       upstream: this.#upstream,
+      headers,
       ...(this.#continued && { continued: true }),
     };
     this.#say(last, FrameFlag.terminal);

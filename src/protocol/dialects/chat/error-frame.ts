@@ -6,9 +6,13 @@ import { slice } from '../fields.ts';
 const LIMITED = 'Rate limit exceeded';
 const MESSAGE_CHARS_MAX = 2_000;
 
-export function errorFrame(error: MillraceError): Uint8Array {
+/** `headers`: see Turn. */
+export function errorFrame(
+  error: MillraceError,
+  headers?: Readonly<Record<string, string>>,
+): Uint8Array {
   const content = error.word === 'rate_limit_exceeded' ? LIMITED : '';
-  return Buffer.from(JSON.stringify({ content, error: errorJson(error), done: true }));
+  return Buffer.from(JSON.stringify({ content, error: errorJson(error), done: true, headers }));
 }
 
 export function errorJson(error: MillraceError): object {

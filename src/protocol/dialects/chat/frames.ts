@@ -32,7 +32,7 @@ export const chatFrames: readonly ChatFrame[] = [
   {
     from: 'server',
     shape: '{"content":"","done":true,"finish_reason":"stop"}',
-    text: 'The last frame, with `id`, `model`, `usage` and `upstream` where known. The reason is `stop`, `length`, `tool_calls`, `content_filter` or `cancelled`.',
+    text: 'The last frame, with `id`, `model`, `usage` and `upstream` where known. The reason is `stop`, `length`, `tool_calls`, `content_filter` or `cancelled`. Where limits hold, `headers` says what is left (as `x-ratelimit-…` of HTTP).',
   },
   {
     from: 'server',

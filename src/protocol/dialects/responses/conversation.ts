@@ -78,6 +78,7 @@ export class ResponsesConversation implements Conversation {
       lane: turn.lane,
       stream: turn.lane === '' ? '' : `"stream_id":"${turn.lane}",`,
       echo: request.echo,
+      ...(turn.headers && { headers: turn.headers }),
     };
     const end = this.#end(turn, request, before);
     if (!request.generate) return { kind: 'answer', frames: this.#warmUp(facts, end) };
@@ -90,7 +91,7 @@ export class ResponsesConversation implements Conversation {
   }
 
   refuse(turn: Turn, error: MillraceError): Uint8Array {
-    return errorFrame(error, turn.lane);
+    return errorFrame(error, turn.lane, turn.headers);
   }
 
   #create(event: Fields, lane: string, message: ClientMessage): Command {

@@ -14,14 +14,18 @@ const params: Partial<Record<Code, string>> = {
   MILLRACE_EVENT_UNKNOWN: 'type',
 };
 
-/** `lane` undefined or '': the event names no stream. */
-export function errorFrame(error: MillraceError, lane?: string): Uint8Array {
+/** `lane` undefined or '': the event names no stream. `more`: headers beside its own. */
+export function errorFrame(
+  error: MillraceError,
+  lane?: string,
+  more?: Readonly<Record<string, string>>,
+): Uint8Array {
   const { failure, details, code } = error;
   const event = {
     type: 'error',
     status: failure.status,
     ...(lane ? { stream_id: lane } : {}),
-    error: { ...errorObject(error), ...retryAfter(details['waitMs']) },
+    error: { ...errorObject(error), ...headersOf(details['waitMs'], more) },
     x_millrace: { code, retry: failure.retry },
   };
   return Buffer.from(JSON.stringify(event));
@@ -43,9 +47,13 @@ export function errorText(error: MillraceError): string {
   return slice(error.message, MESSAGE_CHARS_MAX);
 }
 
-/** What HTTP would say in headers: SDKs look for these two under `error.headers`. */
-function retryAfter(waitMs: string | number | undefined): object {
-  if (typeof waitMs !== 'number') return {};
+/** What HTTP would say in headers: SDKs look for them under `error.headers`. */
+function headersOf(
+  waitMs: string | number | undefined,
+  more: Readonly<Record<string, string>> | undefined,
+): object {
+  if (typeof waitMs !== 'number') return more ? { headers: more } : {};
   const seconds = String(Math.max(1, Math.ceil(waitMs / 1000)));
-  return { headers: { 'retry-after': seconds, 'retry-after-ms': String(Math.ceil(waitMs)) } };
+  const after = { 'retry-after': seconds, 'retry-after-ms': String(Math.ceil(waitMs)) };
+  return { headers: { ...after, ...more } };
 }

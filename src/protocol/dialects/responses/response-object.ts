@@ -38,17 +38,21 @@ export interface ResponseFacts {
   readonly lane: string;
   /** The request's fields said back, without braces. */
   readonly echo: string;
+  /** See Turn. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export class ResponseObject {
   readonly #stream: string;
   readonly #head: string;
   readonly #echo: string;
+  readonly #headers: ResponseFacts['headers'];
 
   constructor(facts: ResponseFacts) {
     this.#stream = facts.stream;
     this.#head = `"response":{"id":"${facts.id}","object":"response","created_at":${facts.createdAt},`;
     this.#echo = facts.echo;
+    this.#headers = facts.headers;
   }
 
   /** `response.created`, `response.in_progress`. */
@@ -75,7 +79,9 @@ export class ResponseObject {
       item.writeItem(to, item.status === 'completed' ? 'completed' : 'incomplete');
     });
     to.text(`],"usage":${usageJson(usage)},${this.#echo}`);
-    to.text(`,"x_millrace":${extensionJson(ending, answer)}`);
+    to.text(
+      `,"x_millrace":${JSON.stringify({ ...extension(ending, answer), headers: this.#headers })}`,
+    );
     to.text('}}');
     return at;
   }
@@ -93,20 +99,19 @@ function errorJson(ending: Ending): string {
   return JSON.stringify({ code: error.word, message: errorText(error) });
 }
 
-/** Our extension: which upstream answered, after how many attempts; of a failed response also the code to match on, and how far the answer had come. */
-function extensionJson(ending: Ending, { upstream, attempts, continued }: Answer): string {
+/** Our own: which upstream answered, after how many attempts; of a failed response also the code to match on, and how far the answer had come. */
+function extension(ending: Ending, { upstream, attempts, continued }: Answer): object {
   const taken = continued ? { continued } : {};
-  if (ending.status !== 'failed')
-    return JSON.stringify({ upstream: upstream ?? null, attempts, ...taken });
+  if (ending.status !== 'failed') return { upstream: upstream ?? null, attempts, ...taken };
   const { error, delivered } = ending;
-  return JSON.stringify({
+  return {
     code: error.code,
     retry: error.failure.retry,
     upstream: error.details['upstream'] ?? upstream ?? null,
     attempts,
     delivered: delivered ?? null,
     ...taken,
-  });
+  };
 }
 
 function usageJson(usage: Usage | undefined): string {

@@ -58,7 +58,7 @@ export const responsesServerEvents: readonly ServerEvent[] = [
   {
     type: 'response.completed',
     fields: whole,
-    text: 'Terminal: the whole answer and its usage. `x_millrace` says who answered, and `continued` when another upstream went on with an answer that had broken off.',
+    text: 'Terminal: the whole answer and its usage. `x_millrace` says who answered, `continued` when another upstream went on with an answer that had broken off, and, where limits hold, `headers` what is left (as `x-ratelimit-…` of HTTP).',
   },
   {
     type: 'response.incomplete',
