@@ -27,6 +27,22 @@ export const disturbances = [
 ] as const;
 export type Disturbance = (typeof disturbances)[number];
 
+/** Of some worlds; so wide that nobody is refused. Chosen by numbers that were drawn for something else: the lives of seeds stay as they were. */
+const paced = { algorithm: 'LeakyBucket', maxBurst: 2_000, paced: true } as const;
+const wide = { outputTokensPerMinute: 100_000_000, tokensPerDay: 100_000_000, streamsMax: 5_000 };
+const limits: readonly NonNullable<UserOptions['limits']>[] = [
+  {},
+  {},
+  { perKey: { ...paced, maxRequestsPerSecond: 50 } },
+  {
+    perKey: { algorithm: 'SlidingWindow', maxRequestsPerSecond: 5_000 },
+    perModel: { ...paced, maxRequestsPerSecond: 10 },
+  },
+  { perKey: { maxRequestsPerSecond: 5_000, maxBurst: 5_000 }, tokens: { perKey: wide } },
+];
+
+export const limitsBy = (number: number) => limits[number % limits.length];
+
 /** What a seed stands for. */
 export interface World {
   readonly options: UserOptions;
@@ -78,8 +94,7 @@ export function worldOf(chance: Chance): World {
       eventBytesMax: 32 * 1024,
     },
   };
-  return {
-    options,
+  const world = {
     manners: {
       faults: some(chance, upstreamFaults),
       failing: pick(chance, [0.1, 0.3, 0.5, 0.8]),
@@ -93,6 +108,7 @@ export function worldOf(chance: Chance): World {
     stepMs: pick(chance, [2, 20, 80]),
     steps: 60 + below(chance, 60),
   };
+  return { ...world, options: { ...options, limits: limitsBy(world.steps) } };
 }
 
 export function upstreamsOf(

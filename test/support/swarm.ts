@@ -6,12 +6,14 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { UserOptions } from '../../src/options/schema.ts';
+import { limitScopes, limitVerdicts } from '../../src/policy/limit/limit-scopes.ts';
 import { EngineSim } from './engine-sim.ts';
 import { below, type Chance, dice, pick } from './played-upstream.ts';
 import { judge, type SwarmClient, type Verdicts } from './swarm-client.ts';
 import { type Manners, SwarmUpstream } from './swarm-upstream.ts';
 import {
   type Disturbance,
+  limitsBy,
   NAMES,
   PROVIDERS,
   STRATEGIES,
@@ -19,6 +21,8 @@ import {
   type World,
   worldOf,
 } from './swarm-world.ts';
+
+const KEY = limitScopes.indexOf('key');
 
 export interface Life {
   readonly hash: string;
@@ -131,6 +135,14 @@ class SwarmLife {
     assert.equal(sim.running, 0, 'streams that a worker runs');
     assert.equal(sim.waiting, 0, 'taps that wait');
     assert.equal(sim.world.timers, this.#timers, 'timers');
+    for (const worker of [0, 1]) assert.equal(sim.book.held(worker), 0, 'set aside of budgets');
+    const asked = this.#clients.reduce((sum, each) => sum + each.asked, 0);
+    const charged = limitVerdicts.reduce(
+      (sum, _, verdict) => sum + sim.count('millrace_limit_checks_total', KEY, verdict),
+      0,
+    );
+    assert.ok(charged <= asked, `${charged} charges for ${asked} requests`);
+    if (charged > 0) this.#meet('limits');
     const faults = sim.facts.flatMap((fact) => (fact.fact === 'fault' ? [fact] : []));
     assert.deepEqual(faults, [], 'bugs that were caught');
     return { hash: this.#hash.digest('hex'), verdicts: this.#verdicts, met: this.#met };
@@ -261,11 +273,14 @@ class SwarmLife {
     const chance = this.#chance;
     const names = NAMES.slice(0, 1 + below(chance, NAMES.length));
     const { stream, balance } = options;
+    const upstreams = upstreamsOf(chance, names, PROVIDERS);
+    const gapTimeoutMs = 500 + below(chance, 1_000);
     const changed: UserOptions = {
       ...options,
-      upstreams: upstreamsOf(chance, names, PROVIDERS),
-      stream: { ...stream, gapTimeoutMs: 500 + below(chance, 1_000), maxRetries: below(chance, 4) },
+      upstreams,
+      stream: { ...stream, gapTimeoutMs, maxRetries: below(chance, 4) },
       balance: { ...balance, loadBalanceStrategy: pick(chance, STRATEGIES) },
+      limits: limitsBy(gapTimeoutMs),
     };
     this.#say(`options change: ${JSON.stringify(changed.upstreams)}`);
     this.#changed = true;
