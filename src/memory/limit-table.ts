@@ -75,7 +75,10 @@ export function openLimitTable(
   atomics: AtomicsPort = realAtomics,
   smaller = bounds,
 ): LimitTable {
-  return new Table(new Int32Array(shared), owner, atomics, smaller);
+  const words = new Int32Array(shared);
+  return atomics === realAtomics
+    ? new SharedTable(words, owner, atomics, smaller)
+    : new Table(words, owner, atomics, smaller);
 }
 
 /** Words of a table that one thread has alone, for `openPrivateLimitTable`. */
@@ -122,7 +125,7 @@ class Table implements LimitTable {
   readonly slots: number;
   readonly seed: number;
   readonly logWords: number;
-  readonly #words: Int32Array;
+  protected readonly words: Int32Array;
   readonly #atomics: AtomicsPort;
   readonly #looksMax: number;
   readonly #probes: number;
@@ -147,26 +150,26 @@ class Table implements LimitTable {
     this.#from = LimitHead.words + this.#rows * LIMIT_ROW_WORDS;
     this.#logs = this.#from + this.slots * LIMIT_SLOT_WORDS;
     this.#mine = owner << MARK_SHIFT;
-    this.#words = words;
+    this.words = words;
     this.#atomics = atomics;
     this.#looksMax = looksMax;
     this.#probes = probes;
   }
 
   used(): number {
-    return this.#atomics.load(this.#words, LimitHead.used);
+    return this.#atomics.load(this.words, LimitHead.used);
   }
 
   load(at: number): number {
-    return this.#atomics.load(this.#words, at);
+    return this.#atomics.load(this.words, at);
   }
 
   peek(at: number): number {
-    return this.#atomics.peek(this.#words, at);
+    return this.#atomics.peek(this.words, at);
   }
 
   compareAndSet(at: number, expected: number, value: number): boolean {
-    return this.#atomics.compareExchange(this.#words, at, expected, value) === expected;
+    return this.#atomics.compareExchange(this.words, at, expected, value) === expected;
   }
 
   logAt(at: number): number {
@@ -186,14 +189,14 @@ class Table implements LimitTable {
   }
 
   find(key: LimitKey): boolean {
-    if (key.at < 0) return this.#lookUp(key);
+    if (key.at < 0) return this.lookUp(key);
     // The quick look: `holds` looks again behind the change, and counts.
-    const tag = this.#atomics.peek(this.#words, key.at - LimitSlotWord.word0);
-    return ((tag ^ key.tag) & ~MARK) === 0 || this.#lookUp(key);
+    const tag = this.#atomics.peek(this.words, key.at - LimitSlotWord.word0);
+    return ((tag ^ key.tag) & ~MARK) === 0 || this.lookUp(key);
   }
 
-  #lookUp(key: LimitKey): boolean {
-    if (key.at >= 0 && this.#isOpen(key)) return true;
+  protected lookUp(key: LimitKey): boolean {
+    if (key.at >= 0 && this.isOpen(key)) return true;
     for (let tries = 0; tries < this.#probes; tries++) {
       const free = this.#search(key);
       if (free === FOUND) return true;
@@ -206,16 +209,16 @@ class Table implements LimitTable {
 
   holds(key: LimitKey): boolean {
     if (key.at < 0) return false;
-    const tag = this.#atomics.load(this.#words, key.at - LimitSlotWord.word0);
-    return ((tag ^ key.tag) & ~MARK) === 0 || this.#isOpen(key);
+    const tag = this.#atomics.load(this.words, key.at - LimitSlotWord.word0);
+    return ((tag ^ key.tag) & ~MARK) === 0 || this.isOpen(key);
   }
 
   tierAt(at: number): number {
-    return this.#words[at - LimitSlotWord.word0 + LimitSlotWord.tier];
+    return this.words[at - LimitSlotWord.word0 + LimitSlotWord.tier];
   }
 
   refused(key: LimitKey): void {
-    this.#atomics.add(this.#words, key.at - LimitSlotWord.word0 + LimitSlotWord.refusals, 1);
+    this.#atomics.add(this.words, key.at - LimitSlotWord.word0 + LimitSlotWord.refusals, 1);
   }
 
   makeRoom(key: LimitKey, isIdle: IsIdle): number {
@@ -243,7 +246,7 @@ class Table implements LimitTable {
   }
 
   each(visit: (key: Required<LimitKey>, refusals: number) => void): void {
-    const words = this.#words;
+    const words = this.words;
     for (let index = 0; index < this.slots; index++) {
       const slot = this.#slot(index);
       const tag = this.load(slot);
@@ -262,10 +265,10 @@ class Table implements LimitTable {
   }
 
   /** Is the slot still this key's? A sweep that has begun is called off. */
-  #isOpen(key: LimitKey): boolean {
+  protected isOpen(key: LimitKey): boolean {
     const slot = key.at - LimitSlotWord.word0;
     for (;;) {
-      const tag = this.#atomics.load(this.#words, slot);
+      const tag = this.#atomics.load(this.words, slot);
       const differs = (tag ^ key.tag) & ~MARK;
       if (differs === 0) return true;
       if (differs !== (State.open ^ State.sweeping)) return false;
@@ -275,7 +278,7 @@ class Table implements LimitTable {
 
   /** Writes into the key where it is. Otherwise a free slot for it, or NO_ROOM. */
   #search(key: LimitKey): number {
-    const words = this.#words;
+    const words = this.words;
     const looks = (key.rule << RULE_SHIFT) | ((key.high >>> 22) << HASH_SHIFT);
     let free = NO_ROOM;
     for (let probe = 0; probe < this.#probes; probe++) {
@@ -288,14 +291,14 @@ class Table implements LimitTable {
         if (!this.#names(slot, key)) continue;
         key.at = slot + LimitSlotWord.word0;
         key.tag = (tag & ~STATE) | State.open;
-        if (this.#isOpen(key)) return FOUND;
+        if (this.isOpen(key)) return FOUND;
       }
     }
     return free;
   }
 
   #names(slot: number, key: LimitKey): boolean {
-    const words = this.#words;
+    const words = this.words;
     return (
       words[slot + LimitSlotWord.low] === key.low && words[slot + LimitSlotWord.high] === key.high
     );
@@ -304,7 +307,7 @@ class Table implements LimitTable {
   /** False: somebody else was faster, or has this key too. */
   #claim(key: LimitKey, slot: number): boolean {
     const atomics = this.#atomics;
-    const words = this.#words;
+    const words = this.words;
     const before = atomics.load(words, slot);
     const generation = (before + GENERATION_ONE) & GENERATION;
     const own = generation | (key.rule << RULE_SHIFT) | ((key.high >>> 22) << HASH_SHIFT);
@@ -336,7 +339,7 @@ class Table implements LimitTable {
     for (let looks = 0; looks <= this.#looksMax; looks++) {
       let probe = 0;
       while (probe < this.#probes) {
-        const tag = this.#atomics.load(this.#words, this.#slot(key.low + probe));
+        const tag = this.#atomics.load(this.words, this.#slot(key.low + probe));
         if (((tag ^ alike) & (RULE | HASH | STATE)) === 0) break;
         probe++;
       }
@@ -355,7 +358,7 @@ class Table implements LimitTable {
     let looks = 0;
     for (let probe = 0; probe < this.#probes; ) {
       const slot = this.#slot(key.low + probe);
-      const tag = this.#atomics.load(this.#words, slot);
+      const tag = this.#atomics.load(this.words, slot);
       const state = tag & STATE;
       const alike = slot !== mine && ((tag ^ claimed) & (RULE | HASH)) === 0;
       if (alike && state === State.claimed) {
@@ -381,7 +384,35 @@ class Table implements LimitTable {
     if (!this.compareAndSet(slot, tag, marked)) return false;
     const next = isIdle(rule, slot + LimitSlotWord.word0) ? State.free : State.open;
     if (!this.compareAndSet(slot, marked, (marked & ~STATE) | next)) return false;
-    if (next === State.free) this.#atomics.sub(this.#words, LimitHead.used, 1);
+    if (next === State.free) this.#atomics.sub(this.words, LimitHead.used, 1);
     return next === State.free;
+  }
+}
+
+/** What a check of a known key does, step by step as `Table` does it, without the port in between: the language's operations are compiled into the caller. */
+class SharedTable extends Table {
+  override load(at: number): number {
+    return Atomics.load(this.words, at);
+  }
+
+  override peek(at: number): number {
+    return this.words[at];
+  }
+
+  override compareAndSet(at: number, expected: number, value: number): boolean {
+    return Atomics.compareExchange(this.words, at, expected, value) === expected;
+  }
+
+  override find(key: LimitKey): boolean {
+    const { at, tag } = key;
+    if (at < 0) return this.lookUp(key);
+    return ((this.words[at - LimitSlotWord.word0] ^ tag) & ~MARK) === 0 || this.lookUp(key);
+  }
+
+  override holds(key: LimitKey): boolean {
+    const { at, tag } = key;
+    if (at < 0) return false;
+    const now = Atomics.load(this.words, at - LimitSlotWord.word0);
+    return ((now ^ tag) & ~MARK) === 0 || this.isOpen(key);
   }
 }
