@@ -31,14 +31,12 @@ import { must } from '../must.ts';
 import { type AtomicsPort, plainAtomics, realAtomics } from './atomics.ts';
 import type { IsIdle, LimitKey, LimitTable, SharedBytes } from './contract.ts';
 import { LIMIT_ROW_WORDS, LIMIT_SLOT_WORDS, LimitHead, LimitSlotWord } from './layout.ts';
+import { LOGS_PER_ROW, MAGIC, PROBES, prepare, wordsFor } from './limit-table-head.ts';
 
-/** Slots that a key may lie in; how often a claimer looks whether its rival has gone. */
-const PROBES = 16;
+/** How often a claimer looks whether its rival has gone. */
 const LOOKS_MAX = 10_000;
+/** `probes`: slots that a key may lie in. */
 const bounds = { probes: PROBES, looksMax: LOOKS_MAX };
-const MAGIC = 0x6c696d74;
-/** A row has two limits, of two words each. */
-const LOGS_PER_ROW = 2;
 /** Answers of a search that are no slots. */
 const FOUND = -1;
 const NO_ROOM = -2;
@@ -102,23 +100,6 @@ export function publishLimitWords(words: Int32Array): SharedBytes {
   const shared = new SharedArrayBuffer(words.byteLength);
   new Int32Array(shared).set(words);
   return shared;
-}
-
-function wordsFor(slots: number, rows: number, logWords: number): number {
-  must(slots >= PROBES && (slots & (slots - 1)) === 0, 'slots are a power of two from 16 on');
-  const logs = (slots + LOGS_PER_ROW * rows) * logWords;
-  return LimitHead.words + rows * LIMIT_ROW_WORDS + slots * LIMIT_SLOT_WORDS + logs;
-}
-
-function prepare(
-  words: Int32Array,
-  head: { slots: number; rows: number; seed: number; logWords: number },
-): void {
-  words[LimitHead.magic] = MAGIC;
-  words[LimitHead.rows] = head.rows;
-  words[LimitHead.slots] = head.slots;
-  words[LimitHead.seed] = head.seed;
-  words[LimitHead.logWords] = head.logWords;
 }
 
 class Table implements LimitTable {
