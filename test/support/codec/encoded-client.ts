@@ -34,7 +34,8 @@ interface Pair {
 function zstd(dictionary?: Dictionary): Pair {
   const found = sourceNames
     .map((name) => loadSource(name).source?.coders.zstd)
-    .find((coder): coder is Coder => coder !== undefined);
+    .filter((coder): coder is Coder => coder !== undefined)
+    .find(({ claims }) => !dictionary || claims.dictionary);
   assert.ok(found, 'no zstd here');
   return {
     pack: (bytes) => found.compress(bytes, 3, dictionary),
