@@ -208,7 +208,7 @@ export const metrics = {
   },
   millrace_limit_checks_total: {
     kind: 'counter',
-    help: 'Questions to the limits, by what they are about; shadowed: it would have been refused.',
+    help: 'Questions to the limits, by what they are about; shadowed: it would have been refused; paced: it passes when its turn has come.',
     labels: ['scope', 'verdict'],
   },
   millrace_refusing: { kind: 'gauge', help: '1 while new turns are refused.', labels: [] },

@@ -26,6 +26,8 @@ export interface Taken {
   readonly got: readonly number[];
   /** Swaps in a row that another thread was faster with. */
   readonly lostMost: number;
+  /** Of its swaps, the share that went through. */
+  readonly wonShare: number;
 }
 
 const NOW_MS = 1_000;
@@ -34,9 +36,13 @@ const { shared, gate, owner, tries, keys, capacity, leaseSize, sweeps, exact } =
 const table = openLimitTable(shared, owner);
 let lost = 0;
 let lostMost = 0;
+let tried = 0;
+let won = 0;
 const swap = table.compareAndSet.bind(table);
 table.compareAndSet = (at, expected, value) => {
   const isOurs = swap(at, expected, value);
+  tried++;
+  if (isOurs) won++;
   lost = isOurs ? 0 : lost + 1;
   if (lost > lostMost) lostMost = lost;
   return isOurs;
@@ -53,7 +59,7 @@ const words = new Int32Array(gate);
 Atomics.sub(words, 0, 1);
 while (Atomics.load(words, 0) > 0);
 const got = leaseSize > 0 ? byLease() : one();
-parentPort?.postMessage({ got, lostMost } satisfies Taken);
+parentPort?.postMessage({ got, lostMost, wonShare: won / tried } satisfies Taken);
 
 /** Keys in another order in each thread, so that they meet at new ones. */
 function one(): number[] {

@@ -50,6 +50,10 @@ test('nobody starves: a thread loses a swap only to another one that gets on, an
   const lost = taken.map(({ lostMost }) => lostMost);
   t.diagnostic(`lost in a row, at most: ${lost.join(', ')}`);
   assert.ok(Math.max(...lost) < LOST_MAX, lost.join(', '));
+  // Told, not judged: which thread runs beside which other, and so how often it loses, is the system's choice.
+  t.diagnostic(
+    `swaps that went through: ${taken.map(({ wonShare }) => wonShare.toFixed(3)).join(', ')}`,
+  );
 });
 
 test('an exact log is exact between threads too, on one key and on many that are swept', async (t) => {
