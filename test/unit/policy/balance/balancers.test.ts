@@ -213,7 +213,7 @@ suite('LeastConnections', () => {
     for (let n = 0; n < 25_600; n++)
       state.running[balancer.pick(candidates, state, draw(next()))] += 1;
     const [least, most] = [Math.min(...state.running), Math.max(...state.running)];
-    assert.ok(most - least <= 8, `between ${least} and ${most} at 100 on average`);
+    assert.ok(most - least <= 12, `between ${least} and ${most} at 100 on average`);
   });
 });
 
