@@ -8,7 +8,6 @@
  *
  *     for await (const chunk of streamer.stream(answer)) await socket.send(chunk);      // the same
  */
-import { randomUUID } from 'node:crypto';
 import { MillraceError } from '../errors.ts';
 import { type Rhythm, StreamedText, type StreamerTime, type TextSource } from './streamed-text.ts';
 
@@ -100,7 +99,7 @@ export class LlmStreamer {
   startStream(source: TextSource, { signal }: StartOptions = {}): string {
     const max = this.#streamsMax;
     if (this.#streams.size >= max) throw new MillraceError('MILLRACE_STREAMS_EXHAUSTED', { max });
-    const id = `stream_${randomUUID()}`;
+    const id = `stream_${crypto.randomUUID()}`;
     const cancel = () => void this.cancelStream(id);
     const text = new StreamedText(source, this.#rhythm, this.#time);
     const forget = () => signal?.removeEventListener('abort', cancel);
