@@ -102,11 +102,9 @@ export class Gcra implements Algorithm {
     const now = (nowMs * this.#ticksPerMs) | 0;
     for (;;) {
       const seen = words.load(at);
-      const taken = this.#taken(seen, now);
-      if (taken === 0) return;
-      // All of it back: as nobody used it.
-      const next = taken <= less ? 0 : (now + taken - less) | 0 || 1;
-      if (words.compareAndSet(at, seen, next)) return;
+      if (this.#taken(seen, now) === 0) return;
+      // Also into the past, and not to 0: a word that forgot how late it is would give more to whoever comes with an old clock.
+      if (words.compareAndSet(at, seen, (seen - less) | 0 || -1)) return;
     }
   }
 

@@ -103,6 +103,11 @@ const bucket: Subject<typeof gcra> = {
       acts(new Gcra(10, 1), [one, { take: 1, atMs: NOW_MS - 5 }], { exactly: [1] }),
     'a refund beside two takes': ({ Gcra }) =>
       acts(new Gcra(10, 1), [{ give: 1 }, one, one], { before: [one], exactly: [0, 1] }),
+    'a refund beside takes by two clocks': ({ Gcra }) =>
+      acts(new Gcra(10, 1), [{ give: 1 }, one, { take: 1, atMs: NOW_MS - 100 }], {
+        before: [{ take: 1, atMs: NOW_MS - 100 }, one],
+        exactly: [0, 1],
+      }),
   },
   faults: [
     {
@@ -111,6 +116,13 @@ const bucket: Subject<typeof gcra> = {
       from: `if (words.compareAndSet(at, seen, (now + taken) | 0 || 1))
                     return true;`,
       to: 'words.compareAndSet(at, seen, (now + taken) | 0 || 1);\n                return true;',
+      why: /permits given/,
+    },
+    {
+      name: 'begins anew when all was given back',
+      program: 'a refund beside takes by two clocks',
+      from: '(seen - less) | 0 || -1',
+      to: '(seen - less - now) | 0 ? (seen - less) | 0 : 0',
       why: /permits given/,
     },
   ],
