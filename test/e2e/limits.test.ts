@@ -40,8 +40,8 @@ test('two workers keep one limit exactly; whoever is refused reads when to come 
   const refused = answers.filter(({ status }) => status === 429);
   assert.deepEqual([served.length, refused.length], [7, 13]);
   const left = served.map(({ headers }) => Number(headers.get('x-ratelimit-remaining-requests')));
-  assert.equal(Math.max(...left), 6);
-  assert.ok(left.every((each) => each >= 0 && each < 7));
+  // Each after its own; the other worker may have been in between.
+  assert.ok(left.every((each) => each >= 0 && each <= 6) && left.includes(0), left.join());
   for (const { headers, json } of refused) {
     const seconds = Number(headers.get('retry-after'));
     assert.ok(seconds > 90 && seconds <= 100, `${seconds} s`);
