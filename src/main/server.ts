@@ -13,6 +13,7 @@ import type { Epitaph } from '../threads/epitaph-record.ts';
 import type { Fact } from '../threads/facts.ts';
 import type { Accept, AcceptVerdict, Soon } from './accept.ts';
 import { refusal, waitOf } from './accept.ts';
+import { admissionOf } from './admission.ts';
 import type { Admit, AdmitEvents } from './admit.ts';
 import type {
   BackendHandlers,
@@ -114,16 +115,16 @@ export class Server implements BackendHandlers {
 
   #answer(head: RequestHead, verdict: AcceptVerdict): UpgradeVerdict {
     if (verdict.kind === 'refuse') return this.#refuse(head, verdict.error, verdict.reply);
-    const { kind: _, protocol, agreement, ...admitted } = verdict;
+    const { dialect, principal, protocol, agreement } = verdict;
     const agreed = protocol === undefined ? {} : { protocol };
     const trace = parseTraceparent(head.header('traceparent'), head.header('tracestate'));
     const { address, path } = head;
-    const route = verdict.dialect === 'route' ? { route: path } : {};
+    const route = dialect === 'route' ? { route: path } : {};
     if (agreement?.reason !== undefined) this.#parts.counts.encodingRefused(agreement.reason);
     const { facts: encoded, answer } = settledAs(agreement);
     const facts = { address, path, ...agreed, ...encoded, ...route, ...(trace && { trace }) };
-    const user: Admission = { ...admitted, ...facts };
-    tellAccept(user.dialect, user.principal, address);
+    const user = admissionOf(verdict, facts);
+    tellAccept(dialect, principal, address);
     return { accept: true, user, ...agreed, ...answer };
   }
 

@@ -54,9 +54,10 @@ export class RunningAttempt implements AttemptEvents {
 
   /** Throws what the provider's `encode` throws; then nothing runs, and the caller has the place. */
   constructor(parts: RunningParts) {
-    const { request, ...rest } = parts;
-    const { means, encoder, tap, trace, place, number, continuation } = rest;
-    this.#parts = rest;
+    const { request, means, encoder, tap, trace, place, number, budget, continuation, events } =
+      parts;
+    // Without the request, which is let go once it is answered; and not by `...rest`, which makes a hidden class for every attempt.
+    this.#parts = { means, encoder, tap, trace, place, number, budget, continuation, events };
     this.#model = request.model;
     this.#startMs = means.clock.now();
     if (number === 1) for (const each of [means.budget, means.hedges]) each.began(this.#startMs);
@@ -87,7 +88,7 @@ export class RunningAttempt implements AttemptEvents {
       events: this,
     };
     this.attempt = new Attempt(means, attemptParts, traced);
-    this.#budget = parts.budget;
+    this.#budget = budget;
   }
 
   get provider(): string {
