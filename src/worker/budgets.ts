@@ -34,12 +34,7 @@ export class Budgets {
     const { book, worker, generation, tally } = parts;
     this.#parts = parts;
     this.#told = (scope, verdict) => tally.limit(scope, verdict);
-    this.#book = {
-      open: (at, tag, kind, amount) => book.open(worker, generation, at, tag, kind, amount),
-      left: (entry, amount) => book.left(entry, generation, amount),
-      holds: (entry) => book.holds(entry, generation),
-      close: (entry) => book.close(entry, generation),
-    };
+    this.#book = entriesOf(book, worker, generation);
   }
 
   /** None: nothing is metered. */
@@ -80,6 +75,16 @@ export class Budgets {
   get options(): LimitPlan['options']['tokens'] {
     return this.#parts.limits.plan.options.tokens;
   }
+}
+
+/** The book as one incarnation of a worker writes it. */
+export function entriesOf(book: ReservationBook, worker: number, generation: number): BudgetBook {
+  return {
+    open: (at, tag, kind, amount) => book.open(worker, generation, at, tag, kind, amount),
+    left: (entry, amount) => book.left(entry, generation, amount),
+    holds: (entry) => book.holds(entry, generation),
+    close: (entry) => book.close(entry, generation),
+  };
 }
 
 /** What a request will be counted as, before anybody has counted it. */

@@ -10,9 +10,6 @@ import type { Means } from './means.ts';
 import type { RequestLimits } from './request-limits.ts';
 import type { Tap } from './tap.ts';
 
-/** What a tap knows of a message's admission. */
-export type Admission = Pick<Tap, 'paid' | 'opened' | 'admitted'>;
-
 export class SessionLimits {
   readonly #limits: RequestLimits;
   readonly #budgets: Budgets;
@@ -34,24 +31,25 @@ export class SessionLimits {
   }
 
   /** A request for this model ('' = none is named): when it may begin, on this thread's clock, or why it is refused. `arrivedMs`: see ClientMessage. */
-  admit(model: string, tap: Admission, arrivedMs: number): MillraceError | number {
+  admit(model: string, tap: Tap, arrivedMs: number): MillraceError | number {
     const clock = this.#clock;
+    this.#resolve(model);
     // A worker that died was charged for it.
     if (tap.paid > 0) return clock.now() + arrivedMs + (tap.paid - 1) - clock.wall();
-    if (tap.opened) return 0;
-    this.#resolve(model);
-    if (this.#claims.length === 0) return 0;
+    if (tap.opened || this.#claims.length === 0) return 0;
     const waitMs = this.#limits.take(this.#claims);
     if (typeof waitMs !== 'number') return waitMs;
     // Behind the charge: where this thread ends between the two, a rerun is charged once more, and no limit lets more pass than it says.
-    const afterMs = waitMs === 0 ? 0 : Math.ceil(clock.wall() + waitMs - arrivedMs);
-    tap.admitted(1 + Math.max(0, afterMs));
-    return clock.now() + waitMs;
+    const dueMs = waitMs === 0 ? 0 : Math.ceil(clock.wall() + waitMs - arrivedMs);
+    tap.admitted(1 + Math.max(0, dueMs));
+    return waitMs === 0 ? 0 : clock.now() + waitMs;
   }
 
   /** What is left after it, in the words of OpenAI's HTTP API. Undefined: nothing limits it. */
   headers(): Readonly<Record<string, string>> | undefined {
-    const budgets = this.#budgets.of(this.#facts).filter(({ scope }) => isOfMinute(scope));
+    const all = this.#budgets.of(this.#facts);
+    if (this.#claims.length === 0 && all.length === 0) return undefined;
+    const budgets = all.filter(({ scope }) => isOfMinute(scope));
     const requests = headersOf('requests', this.#limits.left(this.#claims));
     const tokens = headersOf('tokens', this.#limits.left(budgets));
     return requests || tokens ? { ...requests, ...tokens } : undefined;

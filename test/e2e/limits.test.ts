@@ -64,7 +64,7 @@ test('two workers keep one limit exactly; whoever is refused reads when to come 
   assert.match(String(top[0]['key']), /^[0-9a-f]{16}$/);
 });
 
-test('keys and answers of onAuth name a tier, and have its limits', async (t) => {
+test('keys name a tier, and have its limits', async (t) => {
   const tiers = [
     { name: 'free', perKey: { maxRequestsPerSecond: 0.01, maxBurst: 1 } },
     { name: 'gold', perKey: { maxRequestsPerSecond: 0.01, maxBurst: 3 } },

@@ -15,6 +15,7 @@ import { KeyedLimit } from '../../../src/policy/limit/keyed-limit.ts';
 import { LIMIT_ROWS, LimitPlan } from '../../../src/policy/limit/limit-plan.ts';
 import { Reservation } from '../../../src/policy/limit/reservation.ts';
 import { TokenBucket } from '../../../src/policy/limit/token-bucket.ts';
+import { entriesOf } from '../../../src/worker/budgets.ts';
 import type { Bench, Outcome, Reading, Settings } from '../../support/bench.ts';
 import type { Contended } from '../../support/peers/limit-worker.ts';
 
@@ -101,12 +102,7 @@ function meteredDelta(): Run {
     const taken = Reservation.take(
       {
         claims: plan.budgets('a key'),
-        book: {
-          open: (...entry) => book.open(0, 1, ...entry),
-          left: (entry, amount) => book.left(entry, 1, amount),
-          holds: (entry) => book.holds(entry, 1),
-          close: (entry) => book.close(entry, 1),
-        },
+        book: entriesOf(book, 0, 1),
         told: () => {},
         weights: { cached: 1, reasoning: 1 },
         now,

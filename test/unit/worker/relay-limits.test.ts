@@ -248,6 +248,10 @@ describe('what main knows of an admission', () => {
     r.transport.last.answer('again');
     await r.settle();
     assert.equal(r.text(again), 'again');
+    const { response } = r.events(again).at(-1) as unknown as {
+      response: { x_millrace: { headers: Limited['headers'] } };
+    };
+    assert.equal(response.x_millrace.headers['x-ratelimit-limit-requests'], '2');
     assert.deepEqual(said(r, 'key'), [2, 1, 0, 0]);
     assert.equal(r.admitted.size, 2);
   });

@@ -38,12 +38,12 @@ describe('what a handler is given and says', () => {
       maxBurst: 3,
       paced: true,
     } as const;
-    const r = routed(
-      async function* ({ text }) {
-        yield text;
-      },
-      { options: { limits: { perKey } } },
-    );
+    const asked: string[] = [];
+    const handler: RouteHandler = ({ text }) => {
+      asked.push(text);
+      return [text].values();
+    };
+    const r = routed(handler, { options: { limits: { perKey } } });
     r.open(2, 'route', { route: '/own' });
     const [one, two, three] = [r.send(1, 'one'), r.send(1, 'two'), r.send(2, 'three')];
     await calm(r);
@@ -55,6 +55,7 @@ describe('what a handler is given and says', () => {
     await r.pass(200);
     await calm(r);
     assert.deepEqual(texts(r, three), []);
+    assert.deepEqual(asked, ['one', 'two'], 'code of the user’s that nobody waits for');
     r.assertIdle();
   });
 

@@ -49,6 +49,10 @@ test('any value is read as JSON.parse reads it, and every spot points at its key
   );
 });
 
+/** JSON.parse of Node 24 (V8 13.6) reads the key "k\\/" as "k\\\\" once it has met that one: no judge of such texts. */
+const [, read] = ['{"k\\\\":1}', '{"k\\/":1}'].map((text) => Object.keys(JSON.parse(text))[0]);
+const mistaken = read !== 'k/';
+
 test('a damaged text is refused exactly when JSON.parse refuses it', () => {
   const piece = fc.constantFrom(
     ...Array.from('{}[]:,"\'\\ \n/#-+.0123456789eEtrufalsn\u007f'),
@@ -65,8 +69,7 @@ test('a damaged text is refused exactly when JSON.parse refuses it', () => {
         marks.length > 0 && at % 4 > 0 ? marks[at % marks.length] : at % (text.length + 1);
       return text.slice(0, index) + put + text.slice(index + cut);
     })
-    // JSON.parse of Node 24 (V8 13.6) reads the key "k\\/" as "k\\\\" once it has met that one.
-    .filter((text) => !text.includes('\\/'));
+    .filter((text) => !mistaken || !text.includes('\\/'));
   fc.assert(
     fc.property(damaged, (text) => {
       let expected: unknown;

@@ -10,6 +10,7 @@ import { WordClaim } from '../../../../src/policy/limit/claim.ts';
 import { MinuteBudget } from '../../../../src/policy/limit/minute-budget.ts';
 import type * as reservations from '../../../../src/policy/limit/reservation.ts';
 import { RunningCount } from '../../../../src/policy/limit/running-count.ts';
+import { entriesOf } from '../../../../src/worker/budgets.ts';
 import type { Program } from '../../../support/interleavings.ts';
 import { prove, type Subject } from '../../../support/prove.ts';
 
@@ -44,13 +45,7 @@ function answer(kind: 'output_tokens' | 'streams', dies: boolean, others = OTHER
           const got = Reservation.take(
             {
               claims: [new WordClaim(kind, ways, algorithm, table, row)],
-              book: {
-                open: (at, tag, number, amount) =>
-                  book.open(0, GENERATION, at, tag, number, amount),
-                left: (entry, amount) => book.left(entry, GENERATION, amount),
-                holds: (entry) => book.holds(entry, GENERATION),
-                close: (entry) => book.close(entry, GENERATION),
-              },
+              book: entriesOf(book, 0, GENERATION),
               told: () => {},
               weights: { cached: 1, reasoning: 1 },
               now: () => NOW_MS,

@@ -14,12 +14,12 @@ import { DayQuota } from '../../../../src/policy/limit/day-quota.ts';
 import { PlainWords } from '../../../../src/policy/limit/limit-words.ts';
 import { MinuteBudget } from '../../../../src/policy/limit/minute-budget.ts';
 import {
-  type BudgetBook,
   budgetKinds,
   Reservation,
   type ReservationParts,
 } from '../../../../src/policy/limit/reservation.ts';
 import { RunningCount } from '../../../../src/policy/limit/running-count.ts';
+import { entriesOf } from '../../../../src/worker/budgets.ts';
 import { seeded } from '../../../support/seed.ts';
 
 const runs = process.env['SLOW'] ? 10_000 : 300;
@@ -60,18 +60,9 @@ function world(perMinute: number, perDay: number, streamsMax: number) {
   const book = openReservationBook(shared, undefined, ENTRIES);
   const generations = [1, 2];
   let newest = 2;
-  const bookOf = (worker: number): BudgetBook => {
-    const generation = generations[worker];
-    return {
-      open: (at, tag, kind, amount) => book.open(worker, generation, at, tag, kind, amount),
-      left: (entry, amount) => book.left(entry, generation, amount),
-      holds: (entry) => book.holds(entry, generation),
-      close: (entry) => book.close(entry, generation),
-    };
-  };
   const parts = (worker: number): ReservationParts => ({
     claims,
-    book: bookOf(worker),
+    book: entriesOf(book, worker, generations[worker]),
     told: () => {},
     weights: { cached: 1, reasoning: 1 },
     now: () => 1_000,
